@@ -1,0 +1,171 @@
+"""Every setting, once: frozen, typed, passed in. Read by `schemas.settings_source.read_settings`.
+
+A setting `section.field` is the variable `PUSHTOKENS_SECTION_FIELD` or the TOML key `field` in `[section]`; the three
+top-level ones have no section (`PUSHTOKENS_DATA_DIR`). Names fixed by design.md section 2 stay as they are.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from schemas.secret import Secret
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(gt=0)]
+TopicPart = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+
+
+class Template(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One operator template with `%variables%`, as it goes into the account XML (specification, "Configuration")."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    url: Annotated[str, Meta(min_length=1, max_length=4096)]
+    kind: Literal["report", "removal"] = "report"
+    post_data: Annotated[str, Meta(max_length=16384)] = ""
+    content_type: str = ""
+    method: Literal["", "GET", "POST", "PUT", "DELETE"] = ""
+
+
+class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach Kafka. An empty `bootstrap` means: the embedded broker on `port`."""
+
+    bootstrap: str = ""
+    port: Port = 9092
+    topic_prefix: TopicPart = "push-token"
+    client_id: TopicPart = "pushtokens"
+
+
+class ClickHouse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach ClickHouse. An empty `url` means: the embedded engine on `port`."""
+
+    url: str = ""
+    port: Port = 8123
+    database: Identifier = "push_tokens"
+    user: str = "default"
+    password: Secret = field(default_factory=Secret)
+    ttl_days: NotNegative = 0  # 0: keep for ever
+    query_timeout: Seconds = 30.0
+
+
+class Ingest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The public HTTP endpoint. Sizes in bytes, times in seconds."""
+
+    host: str = "0.0.0.0"  # design.md section 2: the one role that binds all interfaces
+    port: Port = 8080
+    workers: Positive = 1
+    confirm_timeout: Seconds = 1.5  # 503 within 2 s (issue 3), less the time to answer
+    drain_timeout: Seconds = 10.0
+    retry_after: Positive = 5
+    max_body: Positive = 65536
+    max_url: Positive = 16384
+    max_field: Positive = 4096  # APNs tokens are up to 100 bytes, FCM about 200; base64 of base64 stays far below
+    max_in_flight: Positive = 20000
+    max_in_flight_bytes: Positive = 64 * 1024 * 1024
+    header_timeout: Seconds = 10.0
+    body_timeout: Seconds = 15.0
+    idle_timeout: Seconds = 60.0
+    strict_selector: bool = False
+    rejected_bytes_per_second: Positive = 262144
+
+
+class Compact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The compactor (design.md section 5). Times in seconds unless named."""
+
+    group: TopicPart = "push-token-compactor"
+    store: Literal["rocksdb", "memory"] = "rocksdb"
+    touch_interval: Seconds = 86400.0
+    late_after: Seconds = 5.0
+    future_tolerance: Seconds = 300.0
+    instance_id: str = ""  # Kafka static membership (KIP-345); empty: a dynamic member
+    session_timeout: Seconds = 6.0  # the broker's default minimum, group.min.session.timeout.ms
+    max_batch: Positive = 5000
+
+
+class Lookup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The lookup API in front of the compactor's table."""
+
+    host: str = "127.0.0.1"
+    port: Port = 6066
+    advertised_url: str = ""  # how other workers reach this one; empty: http://host:port
+    api_key: Secret = field(default_factory=Secret)
+    max_batch: Positive = 1000
+    timeout: Seconds = 2.0
+
+
+class Sink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ClickHouse sink (design.md section 6). Times in seconds, sizes in bytes."""
+
+    group: TopicPart = "push-token-sink"
+    host: str = "127.0.0.1"
+    port: Port = 8090
+    batch_seconds: Seconds = 2.0
+    batch_bytes: Positive = 64 * 1024 * 1024
+    batch_records: Positive = 100_000
+    insert_timeout: Seconds = 60.0
+    session_timeout: Seconds = 10.0
+
+
+class Dashboard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The churn pages."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8088
+    user: str = "admin"
+    password: Secret = field(default_factory=Secret)
+
+
+class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Logging of every role."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["json", "text"] = "json"
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of all roles; read once at start and passed in."""
+
+    data_dir: Annotated[str, Meta(min_length=1)] = "data"
+    partitions: Annotated[int, Meta(ge=0, le=10_000)] = 0  # 0: 4 embedded, 8 external (design.md section 2)
+    replication_factor: Annotated[int, Meta(ge=0, le=32)] = 0  # 0: 1 embedded, 3 external
+    templates: tuple[Template, ...] = ()  # none: the built-in ones (design.md section 3)
+    kafka: Kafka = field(default_factory=Kafka)
+    clickhouse: ClickHouse = field(default_factory=ClickHouse)
+    ingest: Ingest = field(default_factory=Ingest)
+    compact: Compact = field(default_factory=Compact)
+    lookup: Lookup = field(default_factory=Lookup)
+    sink: Sink = field(default_factory=Sink)
+    dashboard: Dashboard = field(default_factory=Dashboard)
+    log: Log = field(default_factory=Log)
+
+    @property
+    def embedded_kafka(self) -> bool:
+        """Whether `up` starts Kafka itself."""
+        return not self.kafka.bootstrap
+
+    @property
+    def embedded_clickhouse(self) -> bool:
+        """Whether `up` starts the ClickHouse engine itself."""
+        return not self.clickhouse.url
+
+    @property
+    def bootstrap(self) -> str:
+        """Kafka's bootstrap servers, `host:port[,host:port…]`."""
+        return self.kafka.bootstrap or f"127.0.0.1:{self.kafka.port}"
+
+    @property
+    def clickhouse_url(self) -> str:
+        """ClickHouse's HTTP address, `http[s]://host:port` (credentials are separate settings, never in it)."""
+        return self.clickhouse.url or f"http://127.0.0.1:{self.clickhouse.port}"
+
+    @property
+    def partition_count(self) -> int:
+        """Partitions of every topic; fixed after `init`."""
+        return self.partitions or (4 if self.embedded_kafka else 8)
+
+    @property
+    def replicas(self) -> int:
+        """Replication factor of every topic."""
+        return self.replication_factor or (1 if self.embedded_kafka else 3)
