@@ -1,6 +1,6 @@
-"""Where settings come from: defaults, then a TOML file, then the environment; checked once, with errors that name the field.
+"""Where settings come from: defaults, a TOML file, the environment; checked once, with errors that name the field.
 
-A secret may be given as `PUSHTOKENS_<NAME>_FILE`, the path of a file that holds it (the form container orchestrators mount).
+A secret may be given as `PUSHTOKENS_<NAME>_FILE`, the path of a file that holds it (as orchestrators mount them).
 """
 
 import json
@@ -109,5 +109,3 @@ def _read_secret(name: str, path: str) -> str:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name}: cannot read {path}: {type(error).__name__}") from None
-
-

@@ -1,0 +1,36 @@
+"""CloudEvents 1.0 headers in binary mode (Kafka protocol binding, section 3.2): `ce_*` and `content-type`."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+SOURCE: Final = "/push-token-pipeline"
+TYPE_PREFIX: Final = "push-token."
+
+Headers = list[tuple[str, bytes]]
+
+
+def headers(event_type: str, event_id: str, time_ms: int, subject: str | None = None) -> Headers:
+    """Headers of one message.
+
+    Args:
+        event_type: what it is, without the prefix (`report`, `removal`, `latest`, `change`, `rejected`).
+        event_id: unique per event; with `ce_source` it identifies a repeated one.
+        time_ms: when it happened, ms since the epoch, UTC.
+        subject: what it is about; left out when None. Never a token.
+    """
+    found: Headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_type", (TYPE_PREFIX + event_type).encode()),
+        ("ce_source", SOURCE.encode()),
+        ("ce_id", event_id.encode()),
+        ("ce_time", rfc3339(time_ms).encode()),
+        ("content-type", b"application/json"),
+    ]
+    if subject is not None:
+        found.append(("ce_subject", subject.encode()))
+    return found
+
+
+def rfc3339(time_ms: int) -> str:
+    """`time_ms` (ms since the epoch) as RFC 3339 in UTC with milliseconds: `2026-11-24T03:00:00.000Z`."""
+    return datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{time_ms % 1000:03d}Z"

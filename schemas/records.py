@@ -1,0 +1,174 @@
+"""The records on our topics (design.md section 4). Later versions only add optional fields.
+
+`kind` and `change` are open texts: consumers ignore values they do not know. Push tokens are secret in logs, so `repr`
+and `str` of every record show a token's length only.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from schemas.secret import mask_token
+
+SCHEMA_VERSION: Final = 1
+
+# 4096-byte fields are the ingress's limit (`ingest.max_field`); other producers get twice that, counted in characters.
+Text = Annotated[str, Meta(max_length=8192)]
+Name = Annotated[str, Meta(min_length=1, max_length=8192)]
+# 2100-01-01: beyond it stands a clock in the wrong unit, and ClickHouse's DateTime64 would take it without a word.
+Millis = Annotated[int, Meta(ge=0, le=4_102_444_800_000, description="ms since the epoch, UTC")]
+Count = Annotated[int, Meta(ge=0)]
+
+SLOTS: Final = ("calls", "other")
+
+
+class _Masked(Struct, frozen=True):
+    """Base of records with tokens: `repr` masks the fields named in `__masked__`."""
+
+    def __repr__(self) -> str:
+        shown = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        parts = (f"{name}={(mask_token(value) if name.endswith('token') else value)!r}" for name, value in shown)
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    __str__ = __repr__
+
+
+class Pair(_Masked, frozen=True):
+    """A push token (base64 text as reported) and the app id to use with it; specification, "Parameters"."""
+
+    token: Name
+    app_id: Text | None = None
+
+
+class Report(_Masked, frozen=True, kw_only=True):
+    """One message of `reports`: what an app reported, or a removal."""
+
+    schema_version: Annotated[int, Meta(ge=1)]
+    id: Name
+    kind: Name
+    received_at: Millis
+    selector: Name
+    username: Text | None
+    calls: Pair | None
+    other: Pair | None
+    install_id: Text | None = None
+    user_agent: Text | None = None
+    origin: Name = "app"
+
+
+class Slot(_Masked, frozen=True, kw_only=True):
+    """The newest pair of one slot. `since`: `received_at` (ms) of the report that brought the token; `rotations`: times
+    the token changed since the slot was first filled."""
+
+    token: Name
+    app_id: Text | None
+    since: Millis
+    rotations: Count
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """The `reports` record that a message comes from: log identity, partition, offset."""
+
+    log_id: Name
+    partition: Count
+    offset: Count
+
+
+class Latest(_Masked, frozen=True, kw_only=True):
+    """One message of `latest`: the newest pairs of a selector (the message's key). A tombstone means: removed.
+
+    `calls_removed_at` and `other_removed_at` (ms) are there while a slot's last removal still matters: a late report
+    older than it, or an import, must not fill the slot again (design.md section 5).
+    """
+
+    selector: Name
+    username: Text | None
+    calls: Slot | None
+    other: Slot | None
+    first_seen: Millis
+    last_seen: Millis
+    source: Source
+    calls_removed_at: Millis | UnsetType = UNSET
+    other_removed_at: Millis | UnsetType = UNSET
+
+
+class Change(_Masked, frozen=True, kw_only=True):
+    """One message of `changes`: something that happened to one slot, or to the account (`slot` null).
+
+    `id` is deterministic (log id, partition, offset, slot), so a consumer can drop a repeated one.
+    """
+
+    schema_version: Annotated[int, Meta(ge=1)]
+    id: Name
+    change: Name
+    slot: Name | None
+    selector: Name
+    username: Text | None
+    previous_username: Text | None
+    token: Name | None
+    app_id: Text | None
+    previous_token: Name | None
+    previous_app_id: Text | None
+    previous_age_ms: Count | None
+    changed_at: Millis
+    origin: Name
+    source: Source
+
+
+class Rejected(Struct, frozen=True, kw_only=True):
+    """One message of `rejected`: why something was refused, and its input with every secret masked.
+
+    `input` holds parsed fields (name to masked text), or of unparsed input its length, SHA-256, content type and shape.
+    """
+
+    schema_version: Annotated[int, Meta(ge=1)]
+    id: Name
+    reason: Name
+    detail: Text
+    field: Text | None
+    received_at: Millis
+    template: Text | None
+    input: dict[str, str | int | None]
+    source: Source | None = None
+
+
+class InvalidRecordError(ValueError):
+    """A message that is not a valid record; the text names the field and holds nothing of the message."""
+
+
+_encoder = msgspec.json.Encoder()
+_report_decoder = msgspec.json.Decoder(Report)
+_latest_decoder = msgspec.json.Decoder(Latest)
+
+
+def encode(record: Report | Latest | Change | Rejected) -> bytes:
+    """The record as JSON, UTF-8 (bytes), as it goes onto its topic."""
+    return _encoder.encode(record)
+
+
+def decode_report(value: bytes) -> Report:
+    """Read one message of `reports`.
+
+    Raises:
+        InvalidRecordError: not JSON, not UTF-8, or a field missing or wrong; the text names the field.
+    """
+    return _decode(_report_decoder, value)  # type: ignore[no-any-return]
+
+
+def decode_latest(value: bytes) -> Latest:
+    """Read one message of `latest` (never a tombstone).
+
+    Raises:
+        InvalidRecordError: as for `decode_report`.
+    """
+    return _decode(_latest_decoder, value)  # type: ignore[no-any-return]
+
+
+def _decode(decoder: Any, value: bytes) -> Any:
+    try:
+        return decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise InvalidRecordError(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRecordError(f"not a JSON document in UTF-8 ({type(error).__name__})") from None
