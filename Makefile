@@ -1,0 +1,68 @@
+# Two commands matter: `make run` and `make test`. Each makes .venv itself; nothing else need be typed first.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+CODE := schemas ingest processors deploy tests
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help:  ## this list
+	@grep -hE '^[.a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: .venv  ## the whole pipeline in the foreground, engines included (Ctrl-C stops it)
+	@$(BIN)/pushtokens up
+
+.PHONY: test
+test: .venv check unit integration faults  ## everything that CI runs
+
+.PHONY: check
+check: .venv  ## format, lint, types, generated documents
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/python -m schemas.write --check
+
+.PHONY: unit integration faults
+unit: .venv  ## offline tests (about 2 minutes)
+	$(BIN)/pytest tests/unit
+integration: .venv  ## against real Kafka and the real ClickHouse engine
+	$(BIN)/pytest tests/integration
+faults: .venv  ## kill -9, broker down, frozen processes: the short form
+	$(BIN)/pytest tests/faults
+
+.PHONY: soak
+soak: .venv  ## the long forms: more rounds of every fault test, more inputs of every property test
+	SOAK=1 $(BIN)/pytest tests --timeout 3600
+
+.PHONY: documents
+documents: .venv  ## write the generated documents again (JSON Schemas, AsyncAPI, OpenAPI, settings table)
+	$(BIN)/python -m schemas.write
+
+.PHONY: format
+format: .venv  ## format the code and mend what the linter can
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+.PHONY: lock
+lock: .venv  ## pin requirements.txt again from pyproject.toml
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header \
+		--quiet --output-file requirements.txt
+
+.PHONY: .venv
+.venv: $(STAMP)  ## just the virtual environment
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; $(PYTHON) is older or missing. Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Installing into .venv (about 500 MB of downloads the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
+		|| { rm -rf .venv; echo "python3 -m venv failed; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.txt \
+		|| { echo "The install failed: is a package index reachable? Run the same command again; finished downloads are kept."; exit 1; }
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
