@@ -50,8 +50,10 @@ format: .venv  ## format the code and mend what the linter can
 .PHONY: lock
 lock: .venv  ## pin requirements.txt again from pyproject.toml
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header \
-		--quiet --output-file requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --extra local --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --quiet --output-file requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --extra local --extra bench --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet --output-file requirements-bench.txt
 
 .PHONY: .venv
 .venv: $(STAMP)  ## just the virtual environment

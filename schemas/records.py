@@ -55,6 +55,7 @@ class Report(_Masked, frozen=True, kw_only=True):
     install_id: Text | None = None
     user_agent: Text | None = None
     origin: Name = "app"
+    reason: Text | None = None  # of a removal: null (the app's own) or `forget` (an erasure, issued by the operator)
 
 
 class Slot(_Masked, frozen=True, kw_only=True):
@@ -91,6 +92,21 @@ class Latest(_Masked, frozen=True, kw_only=True):
     source: Source
     calls_removed_at: Millis | UnsetType = UNSET
     other_removed_at: Millis | UnsetType = UNSET
+
+
+class Removed(Struct, frozen=True, kw_only=True):
+    """One message of `removals`: the compactor's memory of a selector whose slots are all empty (the message's key).
+
+    A late report older than `calls_removed_at` / `other_removed_at` (ms, null: never removed), an import and a replay
+    must not bring the slot back. Gone (a tombstone) once the selector is registered again. `reason` is `forget` for an
+    erasure. `source` is the removal's record.
+    """
+
+    selector: Name
+    calls_removed_at: Millis | None
+    other_removed_at: Millis | None
+    reason: Text | None
+    source: Source
 
 
 class Change(_Masked, frozen=True, kw_only=True):
@@ -140,9 +156,10 @@ class InvalidRecordError(ValueError):
 _encoder = msgspec.json.Encoder()
 _report_decoder = msgspec.json.Decoder(Report)
 _latest_decoder = msgspec.json.Decoder(Latest)
+_removed_decoder = msgspec.json.Decoder(Removed)
 
 
-def encode(record: Report | Latest | Change | Rejected) -> bytes:
+def encode(record: Report | Latest | Removed | Change | Rejected) -> bytes:
     """The record as JSON, UTF-8 (bytes), as it goes onto its topic."""
     return _encoder.encode(record)
 
@@ -163,6 +180,15 @@ def decode_latest(value: bytes) -> Latest:
         InvalidRecordError: as for `decode_report`.
     """
     return _decode(_latest_decoder, value)  # type: ignore[no-any-return]
+
+
+def decode_removed(value: bytes) -> Removed:
+    """Read one message of `removals` (never a tombstone).
+
+    Raises:
+        InvalidRecordError: as for `decode_report`.
+    """
+    return _decode(_removed_decoder, value)  # type: ignore[no-any-return]
 
 
 def _decode(decoder: Any, value: bytes) -> Any:

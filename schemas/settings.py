@@ -27,6 +27,10 @@ class Template(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     post_data: Annotated[str, Meta(max_length=16384)] = ""
     content_type: str = ""
     method: Literal["", "GET", "POST", "PUT", "DELETE"] = ""
+    auth: Literal["none", "digest", "basic", "parameter"] = "none"
+    auth_username: str = ""  # the app's AuthUsername, which answers a Digest challenge (companions.md)
+    auth_password: Secret = field(default_factory=Secret)  # AuthPassword, or the value of `auth_parameter`
+    auth_parameter: str = ""  # with `parameter`: the query, form or JSON name that carries the shared secret
 
 
 class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +40,13 @@ class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: Port = 9092
     topic_prefix: TopicPart = "push-token"
     client_id: TopicPart = "pushtokens"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: Secret = field(default_factory=Secret)
+    tls_ca_file: str = ""  # empty: the system's certificate authorities
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
 
 
 class ClickHouse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +59,10 @@ class ClickHouse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     password: Secret = field(default_factory=Secret)
     ttl_days: NotNegative = 0  # 0: keep for ever
     query_timeout: Seconds = 30.0
+    replicated: bool = False  # ReplicatedMergeTree and Distributed tables on `cluster`
+    cluster: Identifier = "default"
+    token_storage: Literal["plain", "hash"] = "plain"
+    token_hash_key: Secret = field(default_factory=Secret)
 
 
 class Ingest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +97,8 @@ class Compact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     instance_id: str = ""  # Kafka static membership (KIP-345); empty: a dynamic member
     session_timeout: Seconds = 6.0  # the broker's default minimum, group.min.session.timeout.ms
     max_batch: Positive = 5000
+    standbys: NotNegative = 1  # copies of each partition's table on other workers
+    transaction_timeout: Seconds = 30.0
 
 
 class Lookup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,1 @@
+"""What runs the pipeline: command line, embedded engines, dashboard, topic and schema set-up."""

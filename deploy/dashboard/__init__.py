@@ -1,0 +1,1 @@
+"""The churn pages on port 8088."""

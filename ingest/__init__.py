@@ -1,0 +1,1 @@
+"""The public HTTP endpoint: templates, validation, and publishing to Kafka."""

@@ -1,0 +1,1 @@
+"""What reads the reports topic: the compactor and the ClickHouse sink."""

@@ -1,0 +1,1 @@
+"""The newest pair per selector: merge, table, Faust wiring, lookup."""

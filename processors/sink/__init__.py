@@ -1,0 +1,1 @@
+"""The history in ClickHouse: batches of the reports topic, exactly once."""

@@ -1,0 +1,1 @@
+"""Documents generated from the types: JSON Schemas, AsyncAPI, OpenAPI, the settings table (`make documents`)."""

@@ -1,0 +1,42 @@
+"""Logging of every role: one line a record on standard error, JSON or text. No push token or password may be logged."""
+
+import json
+import logging
+import sys
+from typing import Final
+
+from schemas.settings import Log
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: `time`, `level`, `logger`, `message`, and whatever `extra=` names."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__()
+        self._role = role
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON text without a line break."""
+        line: dict[str, object] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}",
+            "level": record.levelname,
+            "role": self._role,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line.update((name, value) for name, value in vars(record).items() if name not in _STANDARD)
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def set_up(log: Log, role: str) -> None:
+    """Send every logger's records to standard error in the form the settings name; called once by each role."""
+    handler = logging.StreamHandler(sys.stderr)
+    if log.format == "json":
+        handler.setFormatter(JsonFormatter(role))
+    else:
+        handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)-7s {role} %(name)s: %(message)s"))
+    logging.basicConfig(level=log.level, handlers=[handler], force=True)
