@@ -17,7 +17,7 @@ run: .venv  ## the whole pipeline in the foreground, engines included (Ctrl-C st
 	@$(BIN)/pushtokens up
 
 .PHONY: test
-test: .venv check unit integration faults  ## everything that CI runs
+test: .venv check unit integration faults browser  ## everything that CI runs
 
 .PHONY: check
 check: .venv  ## format, lint, types, generated documents
@@ -26,13 +26,16 @@ check: .venv  ## format, lint, types, generated documents
 	$(BIN)/mypy
 	$(BIN)/python -m schemas.write --check
 
-.PHONY: unit integration faults
+.PHONY: unit integration faults browser
 unit: .venv  ## offline tests (about 2 minutes)
 	$(BIN)/pytest tests/unit
 integration: .venv  ## against real Kafka and the real ClickHouse engine
 	$(BIN)/pytest tests/integration
 faults: .venv  ## kill -9, broker down, frozen processes: the short form
 	$(BIN)/pytest tests/faults
+
+browser: .venv  ## the dashboard in a real Chromium
+	$(BIN)/pytest tests/browser
 
 .PHONY: soak
 soak: .venv  ## the long forms: more rounds of every fault test, more inputs of every property test
