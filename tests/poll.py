@@ -57,3 +57,15 @@ async def until_async(
         if time.monotonic() > end:
             raise AssertionError(f"not within {deadline:g} s: {what}; last: {last!r}")
         await asyncio.sleep(INTERVAL)
+
+
+def elapse(seconds: float, why: str) -> None:
+    """Let time pass where time itself is under test (a pause past a session, the random moment of a kill)."""
+    assert why
+    time.sleep(seconds)
+
+
+async def elapse_async(seconds: float, why: str) -> None:
+    """As `elapse`, while the loop goes on."""
+    assert why
+    await asyncio.sleep(seconds)

@@ -128,7 +128,7 @@ def test_each_library_stays_in_its_place() -> None:
     assert wrong == []
 
 
-# Run where nothing but the standard library, msgspec and `schemas` can be imported (msgspec itself takes more if it is there).
+# Run where only the standard library, msgspec and `schemas` can be imported (msgspec itself takes more if it is there).
 ALONE = """
 import importlib, sys
 class Refuse:
