@@ -141,6 +141,17 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     format: Literal["json", "text"] = "json"
 
 
+class Local(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The embedded engines and the supervisor (`up`). Times in seconds."""
+
+    cache_dir: str = ""  # where Kafka's jars are kept; empty: ~/.cache/push-token-pipeline
+    kafka_heap_mb: Annotated[int, Meta(ge=128)] = 512  # half of Kafka's own default
+    clickhouse_connections: Annotated[int, Meta(ge=2, le=32)] = 4  # queries at once: two cores, and one slow reader
+    clickhouse_memory_mb: Annotated[int, Meta(ge=256)] = 2048  # one query's limit
+    start_timeout: Seconds = 60.0  # Kafka answers after 4 s on two idle cores; the rest is for busy ones
+    stop_timeout: Seconds = 20.0  # above `ingest.drain_timeout`, the longest drain
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of all roles; read once at start and passed in."""
 
@@ -156,6 +167,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sink: Sink = field(default_factory=Sink)
     dashboard: Dashboard = field(default_factory=Dashboard)
     log: Log = field(default_factory=Log)
+    local: Local = field(default_factory=Local)
 
     @property
     def embedded_kafka(self) -> bool:
