@@ -1,7 +1,7 @@
 """The jars of the embedded broker: pinned by coordinate, size and SHA-256 (`jars.txt`).
 
-Fetched once, checked at every start. Each jar is downloaded beside the cache, checked, and moved in by an atomic rename:
-what a broken-off download left is never taken for a jar, and what it finished is kept.
+Fetched once, checked at every start. Each jar is downloaded beside the cache, checked, and moved in by an atomic
+rename: what a broken-off download left is never taken for a jar, and what it finished is kept.
 """
 
 import hashlib

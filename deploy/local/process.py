@@ -125,6 +125,12 @@ class Process:
             self._child.send_signal(number)
 
 
+def python_path() -> dict[str, str]:
+    """The variable that lets a Python child find this very code, installed or not, from any directory."""
+    root = str(Path(__file__).resolve().parent.parent.parent)
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+
+
 def tail(log: Path, lines: int) -> str:
     """The last `lines` lines of a file (str), of its last 64 KiB; empty if it cannot be read."""
     try:
