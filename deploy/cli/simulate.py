@@ -1,0 +1,180 @@
+"""`pushtokens simulate`: a fleet that reports over real HTTP, and what became of its requests."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import IO, Any
+
+import msgspec
+import uvloop
+from aiokafka.errors import KafkaError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from deploy.simulate.connection import Target, target
+from deploy.simulate.driver import Drive, Driver
+from deploy.simulate.fleet import Plan, requests
+from deploy.simulate.kafka_check import KafkaCheck
+from deploy.simulate.ledger import Ledger
+from deploy.simulate.request import Request
+from deploy.simulate.summary import text
+from deploy.simulate.tally import Tally
+from schemas.settings import Settings
+
+HELP = "play a fleet of phones against the ingress"
+EXAMPLES = """\
+  pushtokens simulate                                       2,000 phones, 10,000 requests, as fast as they are answered
+  pushtokens simulate --accounts 20000 --reports 100000 --kafka-check
+  pushtokens simulate --rate 50 --seed 7                    a day compressed so that 50 requests/s come on average
+  pushtokens simulate --url http://127.0.0.1:18080 --json   counts as JSON
+
+Exit code 0: every request was accepted, or refused as a broken one should be. The same seed plays the same day."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add = parser.add_argument
+    add("--accounts", type=_positive, default=2_000, metavar="N", help="phones (default 2000)")
+    add("--reports", type=_positive, default=10_000, metavar="M", help="requests in all (default 10000)")
+    add("--seed", type=int, default=1, metavar="S", help="the same seed plays the same day (default 1)")
+    add("--rate", type=float, default=0.0, metavar="R", help="requests/s on average (default: as fast as possible)")
+    add("--concurrency", type=_positive, default=64, metavar="C", help="connections (default 64)")
+    add("--attempts", type=_positive, default=8, metavar="A", help="times a phone tries when told to wait (default 8)")
+    add("--url", metavar="U", help="the ingress (default http://127.0.0.1:<ingest.port>)")
+    add("--record", metavar="FILE", help="write each accepted request to FILE as a JSON line; marks User-Agents")
+    add("--kafka-check", action="store_true", help="then check that each 200 is in the topic once; marks User-Agents")
+    add("--json", action="store_true", help="print the counts as JSON")
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Play the day. Returns 0, or 1 when anything went another way than it should, 2 for a target that is none."""
+    try:
+        where = target(arguments.url or f"http://127.0.0.1:{settings.ingest.port}")
+        with _opened(arguments.record) as record:
+            return _play(arguments, settings, where, record)
+    except (ValueError, OSError) as error:
+        print(f"pushtokens simulate: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _play(arguments: argparse.Namespace, settings: Settings, where: Target, record: IO[bytes] | None) -> int:
+    tally, ledger = Tally(), Ledger(arguments.reports, record)
+    report: dict[str, Any] = {name: getattr(arguments, name) for name in ("accounts", "reports", "seed")}
+    began = perf_counter()
+    try:
+        uvloop.run(_day(arguments, settings, where, tally, ledger, report))
+    except _CannotStartError as error:
+        print(f"pushtokens simulate: {error}", file=sys.stderr)
+        return 1
+    except (KafkaError, TimeoutError) as error:
+        print(f"pushtokens simulate: Kafka at {settings.bootstrap}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        report["interrupted"] = True
+    report["seconds"] = round(report.get("seconds", perf_counter() - began), 3)
+    report["per_second"] = round(tally.done / max(report["seconds"], 0.001), 1)
+    report.update(tally.summary())
+    print(json.dumps(report, indent=2) if arguments.json else text(report))
+    if report.get("interrupted"):
+        return 130
+    return 0 if tally.as_expected and report.get("kafka_check", {}).get("holds", True) else 1
+
+
+class _CannotStartError(Exception):
+    """Nothing to play against; the text says what to do."""
+
+
+async def _day(
+    arguments: argparse.Namespace,
+    settings: Settings,
+    where: Target,
+    tally: Tally,
+    ledger: Ledger,
+    report: dict[str, Any],
+) -> None:
+    await _reach(where)
+    check = None
+    if arguments.kafka_check:
+        check = KafkaCheck(settings, arguments.seed)
+        await check.before()
+    marked = check is not None or arguments.record is not None
+    plan = Plan(accounts=arguments.accounts, reports=arguments.reports, seed=arguments.seed, marked=marked)
+    drive = Drive(
+        target=where,
+        total=plan.reports,
+        rate=arguments.rate,
+        concurrency=arguments.concurrency,
+        attempts=arguments.attempts,
+        seed=plan.seed,
+    )
+    began = perf_counter()
+    with _progress(plan.reports, tally) as shown:
+        await Driver(drive, tally, ledger).run(shown(requests(plan)))
+    report["seconds"] = perf_counter() - began
+    if check is not None:
+        finding = await check.after(ledger)
+        report["kafka_check"] = {**msgspec.structs.asdict(finding), "holds": finding.holds}
+
+
+async def _reach(where: Target) -> None:
+    """One connection, so that a wrong address is one clear message and not a count of failures."""
+    try:
+        async with asyncio.timeout(5):
+            _, writer = await asyncio.open_connection(where.host, where.port)
+        writer.close()
+    except (OSError, TimeoutError) as error:
+        raise _CannotStartError(
+            f"nothing answers on {where.authority} ({type(error).__name__}): is `make run` running there? "
+            "Another address goes after --url, another port into PUSHTOKENS_INGEST_PORT"
+        ) from None
+
+
+@contextlib.contextmanager
+def _progress(total: int, tally: Tally) -> Iterator[Any]:
+    """A bar on standard error while requests are handed out; yields a wrapper for the stream of requests."""
+    bar = Progress(
+        TextColumn("simulating"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:,.0f}/s"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    began = perf_counter()
+    task = bar.add_task("", total=total, rate=0.0)
+
+    def update() -> None:
+        bar.update(task, completed=tally.done, rate=tally.done / max(perf_counter() - began, 0.001))
+
+    def shown(stream: Iterator[Request]) -> Iterator[Request]:
+        for number, request in enumerate(stream):
+            if number % 256 == 0:
+                update()
+            yield request
+
+    with bar:
+        yield shown
+        update()
+
+
+@contextlib.contextmanager
+def _opened(path: str | None) -> Iterator[IO[bytes] | None]:
+    if path is None:
+        yield None
+        return
+    with Path(path).open("wb") as file:
+        yield file
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
