@@ -1,6 +1,9 @@
 """The real engines for tests: started on free ports, in a directory of their own, gone with the test process."""
 
+import os
 import shutil
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +13,10 @@ from typing import Any
 import msgspec
 
 from deploy.local.clickhouse import LocalClickHouse
+from deploy.local.environment import environment
 from deploy.local.kafka import LocalKafka
 from deploy.local.ports import free_port
+from deploy.local.process import Process, python_path
 from schemas.secret import Secret
 from schemas.settings import Settings
 
@@ -67,6 +72,38 @@ def make_settings(data_dir: Path, bootstrap: str, clickhouse_url: str, **given: 
     for name, value in given.items():
         tree[name] = tree.get(name, {}) | dict(value) if isinstance(value, Mapping) else value
     return msgspec.convert(tree, Settings, dec_hook=_secret)
+
+
+def command(*arguments: str) -> list[str]:
+    """The `pushtokens` command with these arguments, as a subprocess's argument list."""
+    return [sys.executable, "-m", "deploy.cli.main", *arguments]
+
+
+def command_environment(settings: Settings) -> dict[str, str]:
+    """The variables under which `command` has exactly these settings."""
+    return environment(settings, os.environ) | python_path()
+
+
+def run_command(settings: Settings, *arguments: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """Run `pushtokens ARGUMENTS` to its end (at most `timeout` seconds); exit code and output are in the result."""
+    return subprocess.run(
+        command(*arguments),
+        env=command_environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def start_command(settings: Settings, log: Path, *arguments: str) -> Process:
+    """Start `pushtokens ARGUMENTS` beside the test: `.pid`, `.running`, `.stop(seconds)`, `.kill()`, `.tail()`.
+
+    It dies with the test process; its output goes to `log`. A role's readiness is asked for at its own port.
+    """
+    process = Process(f"pushtokens {' '.join(arguments)}", command(*arguments), log, command_environment(settings))
+    process.start()
+    return process
 
 
 def _secret(kind: type, value: object) -> object:

@@ -10,7 +10,14 @@ from deploy.cli.command import Command
 from schemas.settings_source import SettingsError, read_settings
 
 # Name on the command line to module; a module is imported only when its command or its help is asked for.
-COMMANDS: Final[dict[str, str]] = {}
+COMMANDS: Final[dict[str, str]] = {
+    "ingest": "deploy.cli.ingest",
+    "compact": "deploy.cli.compact",
+    "sink": "deploy.cli.sink",
+    "dashboard": "deploy.cli.dashboard",
+    "init": "deploy.cli.init",
+    "simulate": "deploy.cli.simulate",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
