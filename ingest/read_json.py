@@ -1,0 +1,65 @@
+"""Reading a JSON body. Pure."""
+
+import json
+from typing import Any
+
+from ingest.names import Names, canonical
+from ingest.reading import Reading
+from ingest.refusal import RefusedError
+from ingest.variables import Field
+
+
+def read_json(reading: Reading, names: Names, place: str, data: bytes) -> None:
+    """Read `data` (bytes, UTF-8) into `reading`; arguments as `read_pairs`.
+
+    Raises:
+        RefusedError: 400, not a JSON object, a value that is no text, or as `Reading.put` and `Reading.fixed`.
+    """
+    _object(reading, names, place, _parse(data))
+
+
+class _Object(list[tuple[str, Any]]):
+    """A JSON object with every name it has, doubles included."""
+
+
+def _parse(body: bytes) -> _Object:
+    try:
+        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_Object)
+    except (ValueError, RecursionError):  # bad JSON, bad UTF-8, a number of thousands of digits, deep nesting
+        raise RefusedError(400, "not_json", "the body is not JSON in UTF-8, or is cut off") from None
+    if not isinstance(document, _Object):
+        raise RefusedError(400, "not_json", "the body must be a JSON object")
+    return document
+
+
+def _object(reading: Reading, names: Names, place: str, document: _Object) -> None:
+    secret = reading.template.auth_parameter
+    for name, value in document:
+        key = names.key(name)
+        pattern = names.patterns.get(key)
+        if pattern is not None:
+            text = _text(key, pattern.fields, value)
+            found = pattern.values(text)
+            if found is None:
+                reading.unfit(key, pattern.fields, text)
+                continue
+            for field, part in found:
+                reading.put(field, part)
+        elif key in names.literals:
+            reading.fixed(place, key, names.literals[key], canonical(value))
+        elif key in names.nested and isinstance(value, _Object):
+            _object(reading, names.nested[key], f"{place}{key}/", value)
+        elif secret and key == secret and isinstance(value, str):
+            reading.secrets.append(value)
+
+
+def _text(name: str, fields: tuple[Field | None, ...], value: object) -> str:
+    """A JSON value as text: a string, null as absent, a whole number (user names are written so) in decimal."""
+    if isinstance(value, str):
+        return value
+    if value is None or not any(fields):
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    field = next(field for field in fields if field is not None)
+    raise RefusedError(400, "not_text", f"`{name}` must be a string", field)

@@ -1,0 +1,51 @@
+"""Reading the `name=value` pairs of a query or form. Pure."""
+
+from typing import Final
+from urllib.parse import unquote_plus
+
+from ingest.names import Names
+from ingest.reading import Reading
+from ingest.refusal import RefusedError
+from ingest.values import decode_pair
+
+_MAX_PAIRS: Final = 1000  # names in one query or form: a template has a dozen, and each name costs time
+
+
+def read_pairs(reading: Reading, names: Names, place: str, data: bytes) -> None:
+    """Read `data` (bytes, percent-encoded) into `reading`.
+
+    Args:
+        reading: takes the values.
+        names: the template's names there.
+        place: tells the fixed values of query and body apart; empty where they are one.
+        data: the query or the body.
+
+    Raises:
+        RefusedError: 400, as `Reading.put` and `Reading.fixed`, or more names than anybody sends.
+    """
+    items = data.decode("utf-8", "surrogateescape").split("&")
+    if len(items) > _MAX_PAIRS:
+        raise RefusedError(400, "too_many", f"more than {_MAX_PAIRS} parameters")
+    secret = reading.template.auth_parameter
+    for item in items:
+        raw_name, _, raw = item.partition("=")
+        key = names.key(_plain(raw_name))
+        pattern = names.patterns.get(key)
+        if pattern is not None:
+            found = pattern.values(raw)
+            if found is None:
+                reading.unfit(key, pattern.fields, _plain(raw))
+                continue
+            for field, text in found:
+                reading.put(field, decode_pair(field, text))
+        elif key in names.literals:
+            reading.fixed(place, key, names.literals[key], _plain(raw))
+        elif secret and key == secret:
+            reading.secrets.append(_plain(raw))
+
+
+def _plain(raw: str) -> str:
+    """A name, or a value that fills no field, decoded; what is not UTF-8 cannot be one that a template defines."""
+    if "%" not in raw and "+" not in raw:
+        return raw
+    return unquote_plus(raw)

@@ -1,0 +1,55 @@
+"""Why a request is not accepted: bad for ever (`RefusedError`, 4xx) or busy now (`BusyError`, 429 or 503).
+
+No text here holds anything a client sent: only names of fields and parameters that the templates define.
+"""
+
+import json
+from http import HTTPStatus
+from typing import Final
+
+PROBLEM_TYPE: Final = b"application/problem+json"  # RFC 9457
+
+
+class RefusedError(Exception):
+    """A request that will never be accepted as it is.
+
+    Attributes:
+        status: HTTP status, 400 to 415.
+        reason: what is wrong, one word of `push-token.rejected` (str).
+        detail: the same for people.
+        field: the field (or parameter) it is about, or None.
+        headers: more response headers, such as a challenge.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        detail: str,
+        field: str | None = None,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+        self.field = field
+        self.headers = headers
+
+
+class BusyError(Exception):
+    """A request that may be accepted if it comes again: 429 (too many at once) or 503 (Kafka does not confirm)."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+def problem(status: int, reason: str, detail: str, field: str | None = None) -> bytes:
+    """The body (bytes, JSON) of a refusal: RFC 9457 with `reason`, and `field` where one is to blame."""
+    document: dict[str, object] = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    document["reason"] = reason
+    if field is not None:
+        document["field"] = field
+    return json.dumps(document, ensure_ascii=False).encode()

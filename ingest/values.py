@@ -1,0 +1,103 @@
+"""What a sent value means: absent, or the text that goes into the record. Pure (design.md section 3)."""
+
+import re
+from typing import Final
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+from ingest.refusal import RefusedError
+from ingest.variables import PLACEHOLDER, TOKENS, Field
+
+# What apps and servers in the field send for "I have none" (companions.md; the specification's "null value").
+_ABSENT: Final = frozenset({"", "null", "(null)"})
+_SPACES: Final = " \t\r\n"
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_TOKEN: Final = re.compile(r"[!-~]+", re.ASCII)
+# The specification's selector: "a SHA1 hash with a suffix".
+_SELECTOR: Final = re.compile(r"[0-9A-Fa-f]{40}:[0-9A-Fa-f]{1,16}", re.ASCII)
+_PHONE: Final = re.compile(r"\+\d+", re.ASCII)
+_AT: Final = re.compile("@|%40")
+
+
+class Limits(Struct, frozen=True):
+    """What a value may be: at most `max_field` bytes of UTF-8; with `strict_selector` only the specification's form."""
+
+    max_field: int = 4096
+    strict_selector: bool = False
+
+
+def decode_path(field: Field, raw: str) -> str:
+    """A raw value of a path (str) decoded; `+` is itself there.
+
+    Raises:
+        RefusedError: 400, escapes that are not UTF-8.
+    """
+    return "" if _unsubstituted(raw) else _unquote(field, raw)
+
+
+def decode_pair(field: Field, raw: str) -> str:
+    """A raw value of a query or form (str) decoded. `+` means a space there, but not everyone encodes it.
+
+    In a token or inside a selector it stays `+`; in a user name too if that is a telephone number or has an `@`.
+
+    Raises:
+        RefusedError: 400, escapes that are not UTF-8.
+    """
+    if _unsubstituted(raw):
+        return ""
+    if "+" in raw:
+        if field == "username":
+            raw = _plus_in_username(raw)
+        elif field == "selector":
+            raw = raw.strip("+")
+        elif field not in TOKENS:
+            raw = raw.replace("+", " ")
+        elif not raw.strip("+"):
+            return ""
+    return _unquote(field, raw)
+
+
+def normalise(field: Field, text: str, limits: Limits) -> str | None:
+    """The value of `field` (str), or None if `text` means *absent*.
+
+    Surrounding spaces go; a space inside a token was a `+` before somebody decoded it twice. Nothing else changes.
+
+    Raises:
+        RefusedError: 400, a control character, too long, not a token, or (strict) not a selector.
+    """
+    text = text.strip(_SPACES)
+    if text.lower() in _ABSENT or _unsubstituted(text):
+        return None
+    if field in TOKENS and " " in text:
+        text = text.replace(" ", "+")
+    if not (text.isascii() and text.isprintable()) and _CONTROL.search(text):
+        raise RefusedError(400, "control_character", f"{field} holds a control character", field)
+    if len(text) > limits.max_field or len(text.encode()) > limits.max_field:
+        raise RefusedError(400, "too_long", f"{field} is longer than {limits.max_field} bytes", field)
+    if field in TOKENS and not _TOKEN.fullmatch(text):
+        raise RefusedError(400, "not_a_token", f"{field} holds characters that no push token has", field)
+    if limits.strict_selector and field == "selector" and not _SELECTOR.fullmatch(text):
+        raise RefusedError(400, "not_a_selector", "selector is not a SHA1 hash with a suffix", field)
+    return text
+
+
+def _unsubstituted(text: str) -> bool:
+    return text[:1] == "%" == text[-1:] and PLACEHOLDER.fullmatch(text) is not None
+
+
+def _unquote(field: Field, raw: str) -> str:
+    if "%" not in raw:
+        return raw
+    try:
+        return unquote(raw, errors="strict")
+    except UnicodeDecodeError:
+        raise RefusedError(400, "not_utf8", f"{field} is not UTF-8", field) from None
+
+
+def _plus_in_username(raw: str) -> str:
+    """A user name with its `+` decided: at the end, and in front of anything but a digit, it was a space."""
+    core = raw.rstrip("+")
+    if not core[1:2].isdecimal():
+        core = core.lstrip("+")
+    return core if _PHONE.fullmatch(core) or _AT.search(core) else core.replace("+", " ")
