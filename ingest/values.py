@@ -53,8 +53,6 @@ def decode_pair(field: Field, raw: str) -> str:
             raw = raw.strip("+")
         elif field not in TOKENS:
             raw = raw.replace("+", " ")
-        elif not raw.strip("+"):
-            return ""
     return _unquote(field, raw)
 
 
@@ -67,7 +65,8 @@ def normalise(field: Field, text: str, limits: Limits) -> str | None:
         RefusedError: 400, a control character, too long, not a token, or (strict) not a selector.
     """
     text = text.strip(_SPACES)
-    if text.lower() in _ABSENT or _unsubstituted(text):
+    # Nothing but `+`: spaces, as a form writes them.
+    if text.lower() in _ABSENT or not text.strip("+") or _unsubstituted(text):
         return None
     if field in TOKENS and " " in text:
         text = text.replace(" ", "+")
