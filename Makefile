@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-CODE := schemas ingest processors deploy tests
+CODE := schemas ingest processors deploy tests benchmarks
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
@@ -41,6 +41,16 @@ browser: .venv  ## the dashboard in a real Chromium
 soak: .venv  ## the long forms: more rounds of every fault test, more inputs of every property test
 	SOAK=1 $(BIN)/pytest tests --timeout 3600
 
+# What there is to measure; `make bench-compactor` runs one. BENCH=--quick is a smoke test whose figures mean nothing.
+BENCHMARKS := $(filter-out __init__ machine,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCH :=
+
+.PHONY: bench
+bench: $(addprefix bench-,$(BENCHMARKS))  ## every benchmark beside its peers (about an hour; BENCH=--quick for a minute)
+
+bench-%: .venv-bench
+	.venv-bench/bin/python -m benchmarks.$* $(BENCH)
+
 .PHONY: documents
 documents: .venv  ## write the generated documents again (JSON Schemas, AsyncAPI, OpenAPI, settings table)
 	$(BIN)/python -m schemas.write
@@ -57,6 +67,17 @@ lock: .venv  ## pin requirements.txt again from pyproject.toml
 		--no-header --quiet --output-file requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --extra local --extra bench --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --output-file requirements-bench.txt
+
+.PHONY: .venv-bench
+.venv-bench: .venv-bench/.installed
+
+.venv-bench/.installed: requirements-bench.txt pyproject.toml
+	@echo "Installing into .venv-bench (the peers that are measured beside ours) ..."
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements-bench.txt \
+		|| { echo "The install failed: is a package index reachable? Run the same command again; finished downloads are kept."; exit 1; }
+	@.venv-bench/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
 
 .PHONY: .venv
 .venv: $(STAMP)  ## just the virtual environment

@@ -1,0 +1,1 @@
+"""The compactor beside its peers: contenders, the topic they all read, races, outages, and the pictures."""

@@ -1,0 +1,58 @@
+"""Our compactor as shipped, its settings given by the environment as an operator gives them.
+
+Two things are the benchmark's: the name of the topic it reads (all contenders read the same one), and the stamp at the
+first record.
+"""
+
+import sys
+from typing import Any
+
+import msgspec
+
+import schemas.topics
+from benchmarks.compaction.spec import Spec, stamp_first_fetch
+from schemas.settings import Settings
+from schemas.settings_source import read_settings
+
+
+def settings(spec: Spec) -> Settings:
+    """The settings of one worker; everything not named here is the default."""
+    return read_settings(
+        {
+            "PUSHTOKENS_DATA_DIR": spec.data_dir,
+            "PUSHTOKENS_KAFKA_BOOTSTRAP": spec.bootstrap,
+            "PUSHTOKENS_KAFKA_TOPIC_PREFIX": spec.prefix,
+            "PUSHTOKENS_PARTITIONS": str(spec.partitions),
+            "PUSHTOKENS_REPLICATION_FACTOR": "1",
+            "PUSHTOKENS_COMPACT_GROUP": spec.group,
+            "PUSHTOKENS_COMPACT_STORE": spec.store,
+            "PUSHTOKENS_COMPACT_INSTANCE_ID": spec.instance,
+            "PUSHTOKENS_LOOKUP_PORT": str(spec.lookup_port),
+            "PUSHTOKENS_LOG_LEVEL": "WARNING",
+        }
+    )
+
+
+def read_from(reports: str) -> None:
+    """Make `topics()` name `reports` as its input; call before any module of the compactor is imported."""
+    original = schemas.topics.topics
+
+    def topics(settings: Settings) -> Any:
+        found = original(settings)
+        return msgspec.structs.replace(found, reports=msgspec.structs.replace(found.reports, name=reports))
+
+    schemas.topics.topics = topics
+
+
+def main() -> int:
+    """Run the role until it is told to stop."""
+    spec = Spec.read()
+    read_from(spec.reports)
+    stamp_first_fetch(spec)
+    from processors.compactor.role import run
+
+    return run(settings(spec))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""One measured run: start a contender, watch its committed offsets, stop it, and say how fast it was."""
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from benchmarks.compaction.broker import Broker
+from benchmarks.compaction.contender import Contender
+from benchmarks.compaction.spec import Spec
+from deploy.local.process import Process
+
+POLL: Final = 0.03  # seconds between two looks at the committed offsets; the error of a run's length
+TICK: Final = os.sysconf("SC_CLK_TCK")
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """What one run showed.
+
+    `seconds`: from the first record in hand until its offsets show the work as done. `start_seconds`: from the start of
+    the process until the first record in hand (imports, join, recovery). `cpu_seconds`: processor time of all workers
+    from then on. `progress`: (seconds, records) pairs.
+    """
+
+    records: int
+    seconds: float
+    start_seconds: float
+    cpu_seconds: float
+    peak_mib: float
+    progress: list[tuple[float, int]]
+
+    @property
+    def rate(self) -> float:
+        """Records a second."""
+        return self.records / self.seconds
+
+
+class FailedError(RuntimeError):
+    """A contender that did not do its work; the text has its last log lines."""
+
+
+def race(broker: Broker, contender: Contender, specs: Sequence[Spec], logs: Path) -> Run:
+    """Run a contender's workers (one spec each, one group) until `remaining` records more are committed.
+
+    Raises:
+        FailedError: a worker ended, or the work was not done in time.
+    """
+    head = specs[0]
+    at_first = sum(broker.committed(head.group, head.reports, head.partitions))
+    workers = [contender.process(spec, logs / f"{head.group}-{n}.log") for n, spec in enumerate(specs)]
+    for spec in specs:
+        for what in (".first", ".done"):
+            Path(spec.stamp + what).unlink(missing_ok=True)
+    if head.gate:
+        Path(head.gate).unlink(missing_ok=True)
+    begun = time.monotonic()
+    try:
+        for worker in workers:
+            worker.start()
+        if head.gate:
+            open_gate(broker, head, len(specs))
+        return _watch(broker, head, specs, workers, begun, at_first)
+    finally:
+        for worker in workers:
+            worker.stop(20.0)
+
+
+def open_gate(broker: Broker, spec: Spec, members: int, deadline: float = 60.0) -> None:
+    """Let the records through once every worker has its share of the partitions."""
+    until = time.monotonic() + deadline
+    while broker.sharing(spec.group, spec.reports) < members:
+        if time.monotonic() > until:
+            raise FailedError(f"{spec.group}: {members} workers did not come to share the partitions")
+        time.sleep(0.1)
+    Path(spec.gate).touch()
+
+
+def _watch(
+    broker: Broker, head: Spec, specs: Sequence[Spec], workers: Sequence[Process], begun: float, at_first: int
+) -> Run:
+    """Look until the work is done."""
+    goal = at_first + head.remaining
+    until = begun + 120.0 + head.remaining / 400
+    seen: list[tuple[float, int]] = []
+    peak = cpu = cpu_before = 0.0
+    started = False
+    while True:
+        ended = not all(worker.running for worker in workers)  # before the look: some stop themselves when done
+        done = sum(broker.committed(head.group, head.reports, head.partitions))
+        now = time.monotonic()
+        if not seen or done != seen[-1][1]:
+            seen.append((now, done))
+        usage = [_usage(worker) for worker in workers]
+        peak, cpu = max(peak, *(mib for mib, _ in usage)), max(cpu, sum(spent for _, spent in usage))
+        if not started and head.stamped(".first"):
+            started, cpu_before = True, cpu
+        if done >= goal or head.stamped(".done"):
+            break
+        if now > until or ended:
+            raise FailedError(f"{head.group} stood at {done} of {goal}; its last lines:\n{workers[0].tail()}")
+        time.sleep(POLL)
+    first = min(at for spec in specs if (at := spec.stamped(".first")))
+    said = head.stamped(".done")
+    return Run(
+        records=max(done - at_first, head.remaining if said else 0),
+        seconds=min(now, said or now) - first,
+        start_seconds=first - begun,
+        cpu_seconds=cpu - cpu_before,
+        peak_mib=peak,
+        progress=[(round(max(at - first, 0.0), 3), count - at_first) for at, count in seen],
+    )
+
+
+def peak_mib(worker: Process) -> float:
+    """Peak resident memory (MiB) of a running worker."""
+    return _usage(worker)[0]
+
+
+def _usage(worker: Process) -> tuple[float, float]:
+    """Peak resident memory (MiB) and processor seconds of one process; zeros once it is gone."""
+    with contextlib.suppress(OSError, StopIteration):
+        status = Path(f"/proc/{worker.pid}/status").read_text(encoding="utf-8")
+        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        fields = Path(f"/proc/{worker.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return int(peak.split()[1]) / 1024, (int(fields[11]) + int(fields[12])) / TICK
+    return 0.0, 0.0
