@@ -43,7 +43,7 @@ PLAIN = st.from_regex(r"[A-Za-z0-9._~-]{1,20}", fullmatch=True)
 USERNAMES = st.one_of(
     PLAIN,
     st.from_regex(r"\+[0-9]{3,15}", fullmatch=True),
-    st.builds("{}@{}".format, st.from_regex(r"\+?[0-9A-Za-z][A-Za-z0-9._+-]{0,10}", fullmatch=True), APP_IDS),
+    st.builds("{}@{}".format, st.from_regex(r"(\+?[0-9]|[A-Za-z])[A-Za-z0-9._+-]{0,10}", fullmatch=True), APP_IDS),
     st.builds("{}@{}@qrcode".format, PLAIN, APP_IDS),
 )
 INSTALL_IDS = st.from_regex(r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}", fullmatch=True)
