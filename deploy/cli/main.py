@@ -11,6 +11,7 @@ from schemas.settings_source import SettingsError, read_settings
 
 # Name on the command line to module; a module is imported only when its command or its help is asked for.
 COMMANDS: Final[dict[str, str]] = {
+    "up": "deploy.cli.up",
     "ingest": "deploy.cli.ingest",
     "compact": "deploy.cli.compact",
     "sink": "deploy.cli.sink",

@@ -47,6 +47,26 @@ def render(values: Mapping[str, str]) -> str:
     return "".join(f"{name}={value}\n".replace("\\", "\\\\") for name, value in values.items())
 
 
+# The broker's own log: warnings, and what the server itself reports; 30 MB at most.
+LOG4J: Final = """\
+status=error
+appender.file.type=RollingFile
+appender.file.name=file
+appender.file.fileName={log}
+appender.file.filePattern={log}.%i
+appender.file.layout.type=PatternLayout
+appender.file.layout.pattern=%d{{ISO8601}} %p %m (%c)%n
+appender.file.policies.type=Policies
+appender.file.policies.size.type=SizeBasedTriggeringPolicy
+appender.file.policies.size.size=10MB
+appender.file.strategy.type=DefaultRolloverStrategy
+appender.file.strategy.max=2
+rootLogger.level=warn
+rootLogger.appenderRef.file.ref=file
+logger.server.name=kafka.server
+logger.server.level=info
+"""
+
 _SINGLE_NODE: Final = {
     "auto.create.topics.enable": "false",
     "default.replication.factor": "1",

@@ -46,7 +46,7 @@ class Process:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as out:
             self._child = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), *self._command],
+                tethered(self._command),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -123,6 +123,11 @@ class Process:
     def _signal(self, number: signal.Signals) -> None:
         if self._child is not None and self._child.poll() is None:
             self._child.send_signal(number)
+
+
+def tethered(command: Sequence[str]) -> list[str]:
+    """The argument list that runs `command` so that it dies with this process (see `tether.py`)."""
+    return [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), *command]
 
 
 def python_path() -> dict[str, str]:
