@@ -80,7 +80,8 @@ class Latest(_Masked, frozen=True, kw_only=True):
     """One message of `latest`: the newest pairs of a selector (the message's key). A tombstone means: removed.
 
     `calls_removed_at` and `other_removed_at` (ms) are there while a slot's last removal still matters: a late report
-    older than it, or an import, must not fill the slot again (design.md section 5).
+    older than it, or an import, must not fill the slot again (design.md section 5). `username_since` (ms) is there when
+    the username is younger than `first_seen`: a late report older than it must not bring the former one back.
     """
 
     selector: Name
@@ -90,6 +91,7 @@ class Latest(_Masked, frozen=True, kw_only=True):
     first_seen: Millis
     last_seen: Millis
     source: Source
+    username_since: Millis | UnsetType = UNSET
     calls_removed_at: Millis | UnsetType = UNSET
     other_removed_at: Millis | UnsetType = UNSET
 

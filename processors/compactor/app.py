@@ -1,0 +1,145 @@
+"""The Faust application: consumer group, agent, and which worker holds which partition.
+
+Faust's manual explains each piece: an App with a transport of its own ("Transports"), one agent that hands every event
+on and acknowledges it itself ("Streams", `noack`), and the partition assignor, whose metadata says who holds what.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, cast
+
+import faust
+from faust.app.base import BootStrategy
+from faust.assignor.partition_assignor import PartitionAssignor
+from faust.types import TP, EventT, Message, StreamT
+from yarl import URL
+
+from processors.compactor.ownership import Batch
+from processors.compactor.table import Table
+from processors.compactor.transport import Consumer, Reports, Transport
+from schemas.kafka_client import client_options
+from schemas.settings import Settings
+from schemas.topics import topics
+
+STREAM_BUFFER: Final = 16  # events (fetched lists) between the fetcher and the agent, which only hands them on
+FETCH_BYTES: Final = 2 * 1024 * 1024  # a partition and request: about `max_batch` reports with their headers
+
+
+class CompactorApp(faust.App):
+    """The Faust app with the table service beside it."""
+
+    table: Table
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+
+class Boot(BootStrategy):
+    """Faust's producer, web server and table endpoints stay off: the table has its own, per partition, and the lookup
+    is `processors.compactor.lookup`."""
+
+    enable_kafka_producer = False
+    enable_web = False
+
+
+class Lists(faust.Schema[Any, Any]):
+    """The events are lists of records already; nothing is decoded."""
+
+    def compile(self, app: Any, **_: Any) -> Any:
+        """The decoder of messages that Faust asks a schema for."""
+
+        async def decode(message: Message, *, propagate: bool = False) -> EventT[Any]:
+            return cast(EventT[Any], app.create_event(None, message.value, {}, message))
+
+        return decode
+
+
+def advertised_url(settings: Settings) -> str:
+    """How other workers reach this one's lookup."""
+    return settings.lookup.advertised_url or f"http://{settings.lookup.host}:{settings.lookup.port}"
+
+
+def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException], None]) -> CompactorApp:
+    """The app; `app.table` has to be set before it is started.
+
+    Args:
+        settings: all of them.
+        reports: gets the consumer as soon as there is one.
+        fail: called with what the worker cannot go on from.
+    """
+    compact = settings.compact
+
+    class Assignor(PartitionAssignor):
+        """Faust's assignor (sticky, promotes standbys) with our number of copies; Faust would use a plain round robin
+        without any metadata for an app that has no Faust table and no standby."""
+
+        def __init__(self, app: Any, replicas: int = 0) -> None:
+            super().__init__(app, replicas=compact.standbys)
+
+    app = CompactorApp(
+        compact.group,
+        broker=[URL(f"kafka://{server.strip()}") for server in settings.bootstrap.split(",")],
+        boot_strategy=Boot,
+        PartitionAssignor=Assignor,
+        table_standby_replicas=1,
+        consumer_group_instance_id=compact.instance_id or None,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=FETCH_BYTES,
+        consumer_metadata_max_age_ms=60_000,
+        broker_client_id=f"{settings.kafka.client_id}-compact",
+        broker_max_poll_records=compact.max_batch,
+        broker_session_timeout=compact.session_timeout,
+        broker_heartbeat_interval=compact.session_timeout / 4,
+        broker_rebalance_timeout=max(60.0, 2 * compact.session_timeout),
+        stream_buffer_maxsize=STREAM_BUFFER,
+        stream_recovery_delay=0.0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        canonical_url=advertised_url(settings),
+        datadir=str(Path(settings.data_dir) / "compactor" / "faust"),
+        autodiscover=False,
+        origin=None,
+        **_security(settings),
+    )
+    topic = app.topic(topics(settings).reports.name, schema=Lists())
+
+    @app.agent(topic, name="compactor")
+    async def compact_batches(stream: StreamT[Any]) -> None:
+        async for event in cast(faust.Stream[Any], stream).noack().events():
+            try:
+                app.table.offer(event.message.partition, Batch(event.value, event.ack))
+            except Exception as error:
+                fail(error)
+                raise
+
+    async def on_assigned(_sender: Any, /, *given: Any, signal: Any, **_: Any) -> None:
+        assigned: set[TP] = given[0]
+        reports.consumer = cast(Consumer, app.consumer)
+        standby = app.assignor.assigned_standbys()
+        await app.table.assign({tp.partition for tp in assigned}, {tp.partition for tp in standby})
+
+    app.on_partitions_assigned.connect(on_assigned, weak=False)
+    return app
+
+
+def holders(app: CompactorApp, topic: str) -> dict[int, str]:
+    """Which worker (URL) holds each partition of `topic`, as of the last rebalance."""
+    distribution = cast(PartitionAssignor, app.assignor).external_topics_metadata()
+    return {partition: url for url, held in distribution.items() for partition in held.get(topic, ())}
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    """TLS and SASL, in Faust's terms."""
+    options = client_options(settings, "compact")
+    protocol = options["security_protocol"]
+    if protocol.startswith("SASL"):
+        return {
+            "broker_credentials": faust.SASLCredentials(
+                username=options["sasl_plain_username"],
+                password=options["sasl_plain_password"],
+                mechanism=options["sasl_mechanism"],
+                ssl_context=options.get("ssl_context"),
+            )
+        }
+    return {"broker_credentials": faust.SSLCredentials(context=options["ssl_context"])} if protocol == "SSL" else {}

@@ -1,0 +1,186 @@
+"""A partition's copy of the table: what the store holds of it, and the changelog position that this stands for.
+
+It moves in two ways only: by following the changelog (a standby, or a worker that catches up), and by what its owner
+has just committed to Kafka. Either way the store takes the data and the new position in one write.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from processors.compactor.batch import Folded
+from processors.compactor.messages import Output
+from processors.compactor.reading import LogRecord
+from processors.compactor.rules import State
+from processors.compactor.store import Account, Position, Store, Write
+from schemas.records import InvalidRecordError, Latest, decode_latest, decode_removed
+
+logger: Final = logging.getLogger(__name__)
+
+Record = TypeVar("Record")
+
+
+class Identities(Struct, frozen=True, kw_only=True):
+    """The identities of the three topics that a copy depends on."""
+
+    reports: str
+    latest: str
+    removals: str
+
+
+class Copy:
+    """One partition of the table on this worker."""
+
+    def __init__(self, store: Store, partition: int, identities: Identities, clock: Callable[[], int], fresh_ms: int):
+        """Take up what the store holds, or start anew where that can no longer be trusted.
+
+        Args:
+            store: where it is kept.
+            partition: its number.
+            identities: of the topics as they are now; a copy of other ones is dropped.
+            clock: the time in ms since the epoch.
+            fresh_ms: how old a copy may be: compaction forgets tombstones after `delete.retention.ms`, and a copy that
+                missed one would keep a removed selector for ever.
+        """
+        self.partition = partition
+        self._store = store
+        self._identities = identities
+        self._clock = clock
+        held = store.position(partition)
+        reason = None if held is None else self._distrust(held, fresh_ms)
+        if reason is not None:
+            logger.warning("partition %d: the local copy is read again from the start: %s", partition, reason)
+        if held is None or reason is not None:
+            self.restart()
+        else:
+            self.position = held
+
+    def _distrust(self, held: Position, fresh_ms: int) -> str | None:
+        if (held.latest_id, held.removals_id) != (self._identities.latest, self._identities.removals):
+            return "its changelog was deleted and made again"
+        if self._clock() - held.at > fresh_ms:
+            return "it is older than the changelog's tombstones"
+        return None
+
+    def restart(self) -> None:
+        """Forget all of it; the position is the start of the changelog."""
+        self._store.drop(self.partition)
+        self.position = Position(
+            latest=0,
+            removals=0,
+            latest_id=self._identities.latest,
+            removals_id=self._identities.removals,
+            source=0,
+            log_id=self._identities.reports,
+            at=self._clock(),
+        )
+
+    def load(self, keys: Sequence[bytes]) -> dict[bytes, State]:
+        """What is known of each key."""
+        values = self._store.latest(self.partition, keys)
+        states: dict[bytes, State] = {}
+        missing: list[bytes] = []
+        for key, value in zip(keys, values, strict=True):
+            if value is None:
+                missing.append(key)
+            else:
+                states[key] = decode_latest(value)
+        for key, value in zip(missing, self._store.removals(self.partition, missing), strict=True):
+            states[key] = None if value is None else decode_removed(value)
+        return states
+
+    def account(self, username: str) -> list[Latest]:
+        """The selectors of an account, in byte order."""
+        states = self.load(self._store.selectors(self.partition, username))
+        return [state for state in states.values() if isinstance(state, Latest) and state.username == username]
+
+    def follow(
+        self, latest: Iterable[LogRecord], removals: Iterable[LogRecord], next_latest: int, next_removals: int
+    ) -> None:
+        """Apply records of the changelog, and stand at the given offsets afterwards."""
+        puts = _readable(latest, decode_latest)
+        gone = _readable(removals, decode_removed)
+        position = self._moved(next_latest, next_removals, self.position.source)
+        if puts or gone:
+            before = dict(zip(puts, self._store.latest(self.partition, list(puts)), strict=True))
+            added, dropped = _index(
+                (key, _name(before[key]), None if new is None else new.username) for key, (_, new) in puts.items()
+            )
+            write = Write(
+                {key: value for key, (value, _) in puts.items()},
+                {key: value for key, (value, _) in gone.items()},
+                added,
+                dropped,
+                position,
+            )
+            self._store.write(self.partition, write)
+        self.position = position
+
+    def apply(self, folded: Folded, output: Output, next_latest: int, next_removals: int, source: int) -> None:
+        """Take over a batch that Kafka has committed; `source` is the next offset of `reports`."""
+        position = self._moved(next_latest, next_removals, source)
+        if folded.moves:
+            added, dropped = _index(
+                (
+                    key,
+                    before.username if isinstance(before, Latest) else None,
+                    after.username if isinstance(after, Latest) else None,
+                )
+                for key, (before, after) in folded.moves.items()
+            )
+            latest = {message.key: message.value for message in output.latest if message.key is not None}
+            removals = {message.key: message.value for message in output.removals if message.key is not None}
+            self._store.write(self.partition, Write(latest, removals, added, dropped, position))
+        self.position = position
+
+    def keep(self) -> None:
+        """Write down that the copy is current now; a copy nobody kept for long is dropped (`fresh_ms`)."""
+        self.position = replace(self.position, at=self._clock())
+        self._store.write(self.partition, Write({}, {}, (), (), self.position))
+
+    def _moved(self, next_latest: int, next_removals: int, source: int) -> Position:
+        held = self.position
+        return Position(
+            latest=max(held.latest, next_latest),
+            removals=max(held.removals, next_removals),
+            latest_id=held.latest_id,
+            removals_id=held.removals_id,
+            source=source,
+            log_id=self._identities.reports,
+            at=self._clock(),
+        )
+
+
+def _readable(
+    records: Iterable[LogRecord], decode: Callable[[bytes], Record]
+) -> dict[bytes, tuple[bytes | None, Record | None]]:
+    """The last value of each key, and what it says; one that is no record of ours is passed over, loudly."""
+    found: dict[bytes, tuple[bytes | None, Record | None]] = {}
+    for record in records:
+        if record.key is None:
+            continue
+        try:
+            found[record.key] = (record.value, None if record.value is None else decode(record.value))
+        except InvalidRecordError as error:
+            logger.error("the changelog holds a foreign record at offset %d, passed over: %s", record.offset, error)
+    return found
+
+
+def _name(value: bytes | None) -> str | None:
+    return None if value is None else decode_latest(value).username
+
+
+def _index(moves: Iterable[tuple[bytes, str | None, str | None]]) -> tuple[list[Account], list[Account]]:
+    """Index entries to add and to drop, from (key, account before, account after)."""
+    added: list[Account] = []
+    dropped: list[Account] = []
+    for key, before, after in moves:
+        if before != after:
+            if before is not None:
+                dropped.append(Account(before, key))
+            if after is not None:
+                added.append(Account(after, key))
+    return added, dropped

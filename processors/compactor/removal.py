@@ -1,0 +1,86 @@
+"""The pure merge of a removal (design.md section 5, companions.md "Account Removal Reporter")."""
+
+from msgspec import UNSET, UnsetType
+
+from processors.compactor.rules import CHANGED, LATE, UNCHANGED, Outcome, State
+from processors.compactor.slots import REMOVED, slot_change
+from schemas.records import Change, Latest, Pair, Removed, Report, Slot, Source
+
+
+def remove(state: State, report: Report, source: Source, late: bool) -> Outcome:
+    """What a removal makes of `state`; arguments and result as of `merge`.
+
+    A removal takes the whole selector, slots never seen included, unless it names a token that a slot no longer holds:
+    then its sender did not know the newer one, and it removes only the slots whose token it names.
+    """
+    if isinstance(state, Latest):
+        return _remove_slots(state, report, source, late)
+    return _remember(state, report, source)
+
+
+def _remember(state: Removed | None, report: Report, source: Source) -> Outcome:
+    """No pair is held: only the memory of the removal moves, for late reports and imports to meet."""
+    at = report.received_at
+    if state is None:
+        return Outcome(_removed(report, at, at, source, report.reason), (), CHANGED)
+    calls_at, other_at = max(state.calls_removed_at or 0, at), max(state.other_removed_at or 0, at)
+    reason = report.reason or state.reason
+    if (calls_at, other_at, reason) == (state.calls_removed_at, state.other_removed_at, state.reason):
+        return Outcome(state, (), UNCHANGED)
+    return Outcome(_removed(report, calls_at, other_at, source, reason), (), CHANGED)
+
+
+def _remove_slots(state: Latest, report: Report, source: Source, late: bool) -> Outcome:
+    at = report.received_at
+    partial = _outdated(state.calls, report.calls) or _outdated(state.other, report.other)
+    calls, calls_at = _without(state.calls, state.calls_removed_at, report.calls, at, partial, late)
+    other, other_at = _without(state.other, state.other_removed_at, report.other, at, partial, late)
+    changes: list[Change] = []
+    if calls is not state.calls:
+        changes.append(slot_change(REMOVED, "calls", state.calls, None, state.username, report, source))
+    if other is not state.other:
+        changes.append(slot_change(REMOVED, "other", state.other, None, state.username, report, source))
+    if calls is None and other is None:
+        times = [None if at is UNSET else at for at in (calls_at, other_at)]
+        gone = _removed(report, times[0], times[1], source, report.reason)
+        return Outcome(gone, tuple(changes), CHANGED)
+    if not changes and (calls_at, other_at) == (state.calls_removed_at, state.other_removed_at):
+        return Outcome(state, (), UNCHANGED if partial else LATE)
+    latest = Latest(
+        selector=state.selector,
+        username=state.username,
+        calls=calls,
+        other=other,
+        first_seen=state.first_seen,
+        last_seen=state.last_seen,
+        source=source,
+        username_since=state.username_since,
+        calls_removed_at=calls_at,
+        other_removed_at=other_at,
+    )
+    return Outcome(latest, tuple(changes), CHANGED)
+
+
+def _outdated(slot: Slot | None, pair: Pair | None) -> bool:
+    return slot is not None and pair is not None and pair.token != slot.token
+
+
+def _without(
+    slot: Slot | None, removed_at: int | UnsetType, pair: Pair | None, at: int, partial: bool, late: bool
+) -> tuple[Slot | None, int | UnsetType]:
+    """The slot and its `removed_at` after a removal at `at`."""
+    if partial and (slot is None or pair is None or pair.token != slot.token):
+        return slot, removed_at
+    if slot is not None and late and at < slot.since:
+        return slot, removed_at
+    return None, at if removed_at is UNSET else max(removed_at, at)
+
+
+def _removed(report: Report, calls_at: int | None, other_at: int | None, source: Source, reason: str | None) -> Removed:
+    return Removed(
+        selector=report.selector,
+        calls_removed_at=calls_at,
+        other_removed_at=other_at,
+        reason=reason or None,
+        source=source,
+    )

@@ -1,0 +1,77 @@
+"""What the partitions of one worker share: clients, rules, identities, metrics."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from processors.compactor.batch import Folded
+from processors.compactor.copy import Identities
+from processors.compactor.metrics import Metrics
+from processors.compactor.offsets import Offsets, mark_text
+from processors.compactor.ownership import Source
+from processors.compactor.rules import rules_of
+from processors.compactor.tail import Tail
+from processors.compactor.writer import Step, Writer
+from processors.log_identity import LogIdentityError, read_log_ids
+from schemas.settings import Settings
+from schemas.topics import topics
+
+
+class Shared:
+    """Made once per worker, when the identities of the topics are known."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: Mapping[str, Any],
+        identities: Identities,
+        source: Source,
+        metrics: Metrics,
+        step: Step,
+    ) -> None:
+        self.topics = topics(settings)
+        self.topic = self.topics.reports.name
+        self.group = settings.compact.group
+        self.partitions = settings.partition_count
+        self.rules = rules_of(settings.compact)
+        self.max_batch = settings.compact.max_batch
+        self.session_timeout = settings.compact.session_timeout
+        self.identities = identities
+        self.mark = mark_text(identities)
+        self.source = source
+        self.metrics = metrics
+        self.step = step
+        self.tail = Tail(options, self.topics)
+        self.offsets = Offsets(options, self.group, self.topic)
+        self._options = dict(options)
+        self._timeout = settings.compact.transaction_timeout
+
+    def writer(self, partition: int) -> Writer:
+        """A new transactional producer for a partition."""
+        return Writer(self._options, self.topics, self.group, partition, self._timeout, self.step)
+
+    def count(self, folded: Folded, records: int, seconds: float) -> None:
+        """A batch was applied."""
+        rejected = Counter(found.reason for found in folded.rejected)
+        self.metrics.batch(records, folded.counts, len(folded.changes), rejected, seconds)
+
+    async def check_log(self) -> None:
+        """Ask whether the topics are still the ones this worker started with.
+
+        Raises:
+            LogIdentityError: one of them was deleted and made again.
+            aiokafka.errors.KafkaError: Kafka cannot be asked now.
+        """
+        now = await read_identities(self._options, self.topics)
+        if now != self.identities:
+            raise LogIdentityError(
+                f"a topic was deleted and made again while this worker ran (it had {self.identities}, now {now}). "
+                "Nothing was changed. If that is meant, run `pushtokens adopt-log` and start again."
+            )
+
+
+async def read_identities(options: Mapping[str, Any], found: Any) -> Identities:
+    """The identities of the three topics now."""
+    names = (found.reports.name, found.latest.name, found.removals.name)
+    ids = await read_log_ids(dict(options), names)
+    return Identities(reports=ids[names[0]], latest=ids[names[1]], removals=ids[names[2]])

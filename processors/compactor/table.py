@@ -1,0 +1,215 @@
+"""The table service of one worker: copies of partitions, which of them it owns, and what lookups may be told.
+
+Faust's own Table is not used: its recovery waits for a record at `highwater - 1`, which after a transaction is a
+control record that never comes, and it costs a round trip per event (docs/compactor.md has the figures).
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from aiokafka.errors import KafkaError
+
+from processors.compactor.copy import Copy
+from processors.compactor.memory_store import MemoryStore
+from processors.compactor.metrics import Metrics
+from processors.compactor.ownership import Batch, Ownership, Source
+from processors.compactor.rocks_store import RocksStore
+from processors.compactor.shared import Shared, read_identities
+from processors.compactor.store import Store
+from processors.compactor.writer import Step
+from schemas.settings import Settings
+from schemas.topics import topics
+
+logger: Final = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 1.0
+WATCH_SECONDS: Final = 1.0  # how often the gauges are set
+CHECK_SECONDS: Final = 10.0  # how often the topics' identities are compared
+KEEP_SECONDS: Final = 600.0  # how often idle copies are marked as current
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings name; two workers on one machine differ by their lookup port or instance id.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    if settings.compact.store == "memory":
+        return MemoryStore()
+    name = settings.compact.instance_id or str(settings.lookup.port)
+    return RocksStore(Path(settings.data_dir) / "compactor" / name)
+
+
+class Table:
+    """Started before the first assignment, stopped after the last revocation."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: Mapping[str, Any],
+        store: Store,
+        source: Source,
+        metrics: Metrics,
+        step: Step,
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            settings: all of them.
+            options: how to reach Kafka.
+            store: the storage; closed by `stop`.
+            source: the consumer of `reports`.
+            metrics: where to count.
+            step: told about every step of a batch.
+            fail: called with what this worker cannot go on from.
+        """
+        self._settings, self._options, self._store = settings, dict(options), store
+        self._source, self._metrics, self._step, self._fail = source, metrics, step, fail
+        self._copies: dict[int, Copy] = {}
+        self._owned: dict[int, Ownership] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._standby: set[int] = set()
+        self._watcher: asyncio.Task[None] | None = None
+        self._shared: Shared | None = None
+
+    async def start(self) -> None:
+        """Connect; waits while Kafka is away.
+
+        Raises:
+            TopicMissingError: a topic does not exist.
+        """
+        identities = await self._patiently(lambda: read_identities(self._options, topics(self._settings)))
+        shared = Shared(self._settings, self._options, identities, self._source, self._metrics, self._step)
+        await self._patiently(shared.tail.start)
+        await self._patiently(shared.offsets.start)
+        self._shared = shared
+        self._watcher = asyncio.create_task(self._watch(), name="table-watch")
+
+    async def _patiently(self, ask: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return await ask()
+            except (KafkaError, OSError, TimeoutError) as error:
+                logger.warning("Kafka cannot be reached, trying again: %r", error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def assign(self, active: set[int], standby: set[int]) -> None:
+        """Own `active` from now on, and keep copies of `standby`; whatever was owned before was revoked."""
+        shared = self._ready()
+        await self.revoke(0.0)
+        self._standby = standby - active
+        for partition in shared.tail.following() - self._standby:
+            shared.tail.release(partition)
+        for partition in self._standby:
+            shared.tail.follow(self._copy(partition))
+        for partition in sorted(active):
+            owner = Ownership(self._copy(partition), shared)
+            self._owned[partition] = owner
+            self._tasks[partition] = asyncio.create_task(owner.run(), name=f"partition-{partition}")
+            self._tasks[partition].add_done_callback(self._ended)
+
+    def _copy(self, partition: int) -> Copy:
+        if partition not in self._copies:
+            tombstones = int(self._ready().topics.latest.config["delete.retention.ms"])
+            clock = lambda: time.time_ns() // 1_000_000  # noqa: E731
+            self._copies[partition] = Copy(
+                self._store, partition, self._ready().identities, clock, fresh_ms=tombstones // 2
+            )
+        return self._copies[partition]
+
+    def _ready(self) -> Shared:
+        assert self._shared is not None, "the table is not started"
+        return self._shared
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def offer(self, partition: int, batch: Batch) -> None:
+        """Hand a fetched batch to the partition's owner; without one it is done with, and will be fetched again."""
+        owner = self._owned.get(partition)
+        if owner is None:
+            batch.done()
+        else:
+            owner.offer(batch)
+
+    async def revoke(self, deadline: float) -> None:
+        """Finish what is under way within `deadline` seconds, and own nothing any more."""
+        owners, tasks = list(self._owned.values()), list(self._tasks.values())
+        for owner in owners:
+            owner.close()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=deadline or None)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        self._owned.clear()
+        self._tasks.clear()
+
+    async def stop(self) -> None:
+        """Let go of everything; the copies stay on disk, marked as current."""
+        await self.revoke(self._settings.compact.session_timeout)
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+        if self._shared is not None:
+            self._keep(self._current_standbys())
+            await self._shared.tail.stop()
+            await self._shared.offsets.close()
+        self._store.close()
+
+    def owner(self, partition: int) -> Ownership | None:
+        """The ownership of a partition, if this worker has it and is caught up."""
+        owner = self._owned.get(partition)
+        return owner if owner is not None and owner.active else None
+
+    def owners(self) -> list[Ownership]:
+        """All partitions that this worker owns and is caught up with."""
+        return [owner for owner in self._owned.values() if owner.active]
+
+    def lag(self, owner: Ownership) -> int:
+        """How many records of the owner's partition are not applied yet."""
+        end = self._source.highwater(owner.partition)
+        return 0 if end is None else max(0, end - owner.next_offset)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every partition that this worker owns is caught up, and the table is started."""
+        return self._shared is not None and all(owner.active for owner in self._owned.values())
+
+    async def _watch(self) -> None:
+        checked = kept = time.monotonic()
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            ready = self.owners()
+            lag = sum(self.lag(owner) for owner in ready)
+            self._metrics.now(lag, len(self._owned), len(ready), len(self._standby))
+            now = time.monotonic()
+            if now - kept >= KEEP_SECONDS:
+                kept = now
+                self._keep({owner.partition for owner in ready} | self._current_standbys())
+            if now - checked >= CHECK_SECONDS:
+                checked = now
+                await self._check()
+
+    def _current_standbys(self) -> set[int]:
+        return {partition for partition in self._standby if self._ready().tail.current(self._copies[partition])}
+
+    def _keep(self, partitions: set[int]) -> None:
+        for partition in partitions:
+            self._copies[partition].keep()
+
+    async def _check(self) -> None:
+        try:
+            await self._ready().check_log()
+        except (KafkaError, OSError, TimeoutError) as error:
+            logger.warning("the topics' identities cannot be asked now: %r", error)
+        except Exception as error:  # LogIdentityError, TopicMissingError: the worker must stop, not this task alone
+            self._fail(error)
