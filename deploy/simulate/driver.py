@@ -84,6 +84,8 @@ class Driver:
                 reason = "no answer"
             else:
                 self._tally.latency(perf_counter() - began)
+                if request.close:
+                    connection.close()
                 outcome, why = judge(request, answer)
                 if outcome is not None:
                     self._tally.count(request, outcome, why)
