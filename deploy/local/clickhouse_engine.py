@@ -21,6 +21,7 @@ from deploy.local.clickhouse_errors import (
     EngineError,
     engine_error,
 )
+from deploy.local.clickhouse_insert import Insert
 from deploy.local.clickhouse_statement import Statement, set_clause
 
 _WAIT_SECONDS: Final = 60.0  # for a free connection; then the client hears "too many simultaneous queries"
@@ -104,15 +105,14 @@ class Engine:
 
     def _check(self, statement: Statement) -> bool:
         """Whether it only reads; refuses what the real server's HTTP interface refuses."""
-        if statement.is_insert:
-            reads = False
-        else:
-            found = self._root.classify_query(statement.sql.decode("utf-8", "replace"))
+        reads = False
+        if statement.insert is None:
+            found = self._root.classify_query(statement.sql)
             if found["statement_count"] > 1:
                 raise engine_error(SYNTAX_ERROR, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)")
-            reads = found["query_class"] == self._library.query_class.READ_ONLY
             if found["statement_count"] == 0:
                 return True  # not parsed: let the engine say why
+            reads = found["query_class"] == self._library.query_class.READ_ONLY
         if statement.get and not reads:
             text = "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly"
             raise engine_error(READONLY, "READONLY", text)
@@ -124,7 +124,10 @@ class Engine:
             connection.query(set_clause(self._defaults | statement.settings | {"log_comment": tag}), "Null")
             if statement.database:
                 connection.query(f"USE {_identifier(statement.database)}", "Null")
-            result = connection.query(statement.sql, statement.default_format, params=statement.parameters)
+            if statement.insert is not None:
+                result = self._insert(connection, statement.insert, statement.parameters)
+            else:
+                result = connection.query(statement.sql, statement.default_format, params=statement.parameters)
             return Answer(
                 result.bytes(),
                 result.rows_read(),
@@ -136,6 +139,13 @@ class Engine:
             raise EngineError(str(error)) from None
         finally:
             connection.close()
+
+    def _insert(self, connection: Any, insert: Insert, parameters: dict[str, str]) -> Any:
+        if parameters:  # an insert with data takes them from the connection only
+            connection.query(set_clause({f"param_{name}": text for name, text in parameters.items()}), "Null")
+        under_way = connection.send_insert(insert.head, insert.format)
+        connection.insert_append(under_way, insert.data)
+        return connection.insert_done(under_way)
 
     def _kill(self, tag: str) -> None:
         """Kill the statement with this tag, if it runs (the engine gives it a query id of its own choice)."""

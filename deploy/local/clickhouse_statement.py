@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from deploy.local.clickhouse_errors import CANNOT_DECOMPRESS, NOT_IMPLEMENTED, SYNTAX_ERROR, engine_error
+from deploy.local.clickhouse_insert import Insert, split_insert
 
 # Parameters that are not settings: src/Server/HTTPHandler.cpp. Sessions are not kept: each request stands alone.
 _NOT_SETTINGS: Final = frozenset(
@@ -23,18 +24,18 @@ _NOT_SETTINGS: Final = frozenset(
     )
 )
 _SETTING_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_INSERT: Final = re.compile(rb"\s*(?:(?:--[^\n]*\n|/\*.*?\*/)\s*)*insert\b", re.IGNORECASE | re.DOTALL)
-_FORMAT: Final = re.compile(rb"\bFORMAT\s+([A-Za-z0-9_]+)\s*(?:SETTINGS\b.*)?;?\s*$", re.IGNORECASE | re.DOTALL)
+_FORMAT: Final = re.compile(r"\bFORMAT\s+([A-Za-z0-9_]+)\s*(?:SETTINGS\b.*)?;?\s*$", re.IGNORECASE | re.DOTALL)
 DEFAULT_FORMAT: Final = "TabSeparated"
 
 
 class Statement(Struct, frozen=True, kw_only=True):
-    """One request: the text (with the data of an insert behind it), and what it runs under.
+    """One request: the text, or an insert with its data, and what it runs under.
 
     `parameters` fill `{name:Type}` placeholders; `settings` are name to text; `database` empty means `default`.
     """
 
-    sql: bytes
+    sql: str
+    insert: Insert | None = None
     settings: dict[str, str]
     parameters: dict[str, str]
     database: str = ""
@@ -43,15 +44,10 @@ class Statement(Struct, frozen=True, kw_only=True):
     get: bool = False
 
     @property
-    def is_insert(self) -> bool:
-        """Whether it begins with INSERT (comments aside)."""
-        return _INSERT.match(self.sql) is not None
-
-    @property
     def format(self) -> str:
         """The format of the answer: the statement's FORMAT clause, or the default."""
-        found = None if self.is_insert else _FORMAT.search(self.sql[-2000:])
-        return found[1].decode() if found else self.default_format
+        found = None if self.insert else _FORMAT.search(self.sql[-2000:])
+        return found[1] if found else self.default_format
 
 
 def statement(items: Iterable[tuple[str, str]], body: bytes, *, get: bool) -> Statement:
@@ -68,8 +64,10 @@ def statement(items: Iterable[tuple[str, str]], body: bytes, *, get: bool) -> St
     settings = {name: text for name, text in given.items() if not _is_other(name)}
     if wrong := next((name for name in settings if not _SETTING_NAME.fullmatch(name)), None):
         raise engine_error(115, "UNKNOWN_SETTING", f"Unknown setting '{wrong[:100]}'")
+    insert = split_insert(sql)
     return Statement(
-        sql=sql,
+        sql="" if insert else sql.decode("utf-8", "replace"),
+        insert=insert,
         settings=settings,
         parameters={name.removeprefix("param_"): text for name, text in given.items() if name.startswith("param_")},
         database="" if given.get("database") == "__default__" else given.get("database", ""),
