@@ -68,12 +68,13 @@ def _outdated(slot: Slot | None, pair: Pair | None) -> bool:
 def _without(
     slot: Slot | None, removed_at: int | UnsetType, pair: Pair | None, at: int, partial: bool, late: bool
 ) -> tuple[Slot | None, int | UnsetType]:
-    """The slot and its `removed_at` after a removal at `at`."""
+    """The slot and its `removed_at` after a removal at `at`: by log order not before the pair that it removes."""
     if partial and (slot is None or pair is None or pair.token != slot.token):
         return slot, removed_at
     if slot is not None and late and at < slot.since:
         return slot, removed_at
-    return None, at if removed_at is UNSET else max(removed_at, at)
+    gone_at = at if slot is None else max(at, slot.since)
+    return None, gone_at if removed_at is UNSET else max(removed_at, gone_at)
 
 
 def _removed(report: Report, calls_at: int | None, other_at: int | None, source: Source, reason: str | None) -> Removed:

@@ -1,0 +1,154 @@
+"""Logs for tests: records as Kafka would hand them out, and strategies that make whole logs of them."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from processors.compactor.batch import Folded, fold, join
+from processors.compactor.reading import Log, read
+from processors.compactor.rules import Rules, State
+from schemas.partition import partition_of
+from schemas.records import Latest, Pair, Removed, Report, encode
+from tests.reference import Reference
+
+LOG_ID = "log-A"
+RULES = Rules(touch_interval=86_400_000, late_after=5_000, future_tolerance=300_000)
+HOUR = 3_600_000
+T0 = 1_790_000_000_000
+
+
+class Entry(NamedTuple):
+    """A record of the log."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+def report(selector: str = "S:1", at: int = T0, **given: Any) -> Report:
+    """A report with the given fields; `calls` and `other` may be `token` or `(token, app_id)`."""
+    for slot in ("calls", "other"):
+        pair = given.get(slot)
+        if isinstance(pair, str):
+            given[slot] = Pair(pair)
+        elif isinstance(pair, tuple):
+            given[slot] = Pair(*pair)
+    fields: dict[str, Any] = {"kind": "report", "username": None, "calls": None, "other": None}
+    return Report(schema_version=1, id="r", received_at=at, selector=selector, **(fields | given))
+
+
+def entry(offset: int, made: Report, delay: int = 10) -> Entry:
+    """`made` on the log, appended `delay` ms after it was received."""
+    return Entry(offset, made.received_at + delay, made.selector.encode(), encode(made))
+
+
+def compact(entries: Sequence[Entry], sizes: Sequence[int], partition: int = 0, partitions: int = 1) -> "Compacted":
+    """Run the batch functions over a partition's log in batches of the given sizes (the last one takes the rest)."""
+    log = Log(LOG_ID, partition, partitions)
+    states: dict[bytes, State] = {}
+    parts: list[Folded] = []
+    rest = list(entries)
+    for size in [*sizes, len(entries)]:
+        batch, rest = rest[:size], rest[size:]
+        good, bad = read(batch, log, RULES.future_tolerance)
+        part = fold(good, {record.key: states.get(record.key) for record in good}, log, RULES)
+        part.rejected.extend(bad)
+        states.update((key, move.after) for key, move in part.moves.items())
+        parts.append(part)
+    return Compacted(states, join(parts), parts)
+
+
+class Compacted(NamedTuple):
+    """What came of a log: the final states, everything folded into one, and batch by batch."""
+
+    states: dict[bytes, State]
+    whole: Folded
+    parts: list[Folded]
+
+    def latest(self) -> dict[str, dict[str, Any]]:
+        """As `Reference.latest`."""
+        return {
+            state.selector: {
+                "username": state.username,
+                "calls": as_dict(state.calls),
+                "other": as_dict(state.other),
+                "first_seen": state.first_seen,
+                "last_seen": state.last_seen,
+                "source": as_dict(state.source),
+            }
+            for state in self.states.values()
+            if isinstance(state, Latest)
+        }
+
+    def removals(self) -> dict[str, dict[str, Any]]:
+        """As `Reference.removals`."""
+        return {
+            state.selector: {
+                "calls_removed_at": state.calls_removed_at,
+                "other_removed_at": state.other_removed_at,
+                "reason": state.reason,
+                "source": as_dict(state.source),
+            }
+            for state in self.states.values()
+            if isinstance(state, Removed)
+        }
+
+
+def as_dict(record: Any) -> Any:
+    """A struct as a plain dictionary."""
+    return None if record is None else {name: getattr(record, name) for name in record.__struct_fields__}
+
+
+def reference(entries: Sequence[Entry], partition: int = 0, partitions: int = 1) -> Reference:
+    """The reference model of the same log."""
+    model = Reference(LOG_ID, partitions)
+    for record in entries:
+        model.take(partition, record.offset, record.timestamp, record.key, record.value)
+    return model
+
+
+TOKENS = ("aa", "bb", "cc")
+pairs = st.none() | st.builds(
+    Pair, token=st.sampled_from(TOKENS), app_id=st.none() | st.sampled_from(("", "app.one", "app.two"))
+)
+good_reports = st.builds(
+    Report,
+    schema_version=st.just(1),
+    id=st.just("r"),
+    kind=st.sampled_from(("report", "report", "report", "removal", "blink")),
+    # Few moments, so that orders and ties come up; wide apart, so that the touch interval does.
+    received_at=st.integers(0, 60).map(lambda hours: T0 + hours * HOUR)
+    | st.integers(0, 12_000).map(lambda ms: T0 + ms),
+    selector=st.sampled_from(("S:1", "S:2", "S:3")),
+    username=st.sampled_from((None, "", "ann", "bob")),
+    calls=pairs,
+    other=pairs,
+    origin=st.sampled_from(("app", "app", "app", "import", "operator")),
+    reason=st.sampled_from((None, None, "forget")),
+)
+delays = st.sampled_from((0, 10, 4_999, 5_000, 5_001, 9_000, 30 * HOUR, -10, -300_000, -300_001))
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Entry]:
+    """A partition's log: reports, removals and imports, early and late, with gaps, and now and then something bad."""
+    entries = []
+    offset = draw(st.integers(0, 3))
+    for _ in range(draw(st.integers(0, 14))):
+        made = draw(good_reports)
+        made_entry = entry(offset, made, draw(delays))
+        if draw(st.integers(0, 19)) == 0:
+            bad = draw(st.sampled_from((None, b"", b"{", b"[]", b'{"kind":"report"}', b"\xff", encode(made)[:-1])))
+            made_entry = made_entry._replace(value=bad)
+        elif draw(st.integers(0, 19)) == 0:
+            made_entry = made_entry._replace(key=draw(st.sampled_from((None, b"other"))))
+        entries.append(made_entry)
+        offset += draw(st.sampled_from((1, 1, 1, 2, 5)))
+    return entries
+
+
+def belongs(selector: str, partition: int, partitions: int) -> bool:
+    """Whether a selector's partition is this one."""
+    return partition_of(selector.encode(), partitions) == partition
