@@ -88,11 +88,13 @@ def measure(asked: argparse.Namespace, broker: Broker, work: Path) -> dict[str, 
         plan = Plan(rounds=asked.rounds, selectors=selectors, mixed=asked.mixed)
         course = Course(broker, contenders, plan, work, say)
         say(f"\n{selectors:,} selectors; load average {machine()['load_1m']}")
-        course.load()
-        document["sizes"].append(run_course(course, selectors))
-        if selectors == max(asked.selectors) and course.kept(FULL) and not asked.no_outages:
-            document["outages"] = outages(course, CONTENDERS[FULL], asked)
-        course.close()
+        try:
+            course.load()
+            document["sizes"].append(run_course(course, selectors))
+            if selectors == max(asked.selectors) and course.kept(FULL) and not asked.no_outages:
+                document["outages"] = outages(course, CONTENDERS[FULL], asked)
+        finally:
+            course.close()
     document["memory"] = memory(document)
     broker.close()
     return document

@@ -1,13 +1,15 @@
 """Kafka as the benchmark uses it (by librdkafka): topics, loading, offsets, and what a topic holds in the end."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec import Struct
 
+from processors.log_identity import read_log_id
 from schemas.topics import TopicSpec
 
 
@@ -49,8 +51,8 @@ class Broker:
         )
 
     def topic_id(self, topic: str) -> str:
-        """The topic's id, as our roles read it."""
-        return str(self._admin.describe_topics(TopicCollection([topic]))[topic].result(self._deadline).topic_id)
+        """The topic's identity, as our roles read it."""
+        return asyncio.run(read_log_id({"bootstrap_servers": self.bootstrap}, topic))
 
     def load(self, topic: str, messages: Iterable[tuple[bytes, bytes]]) -> int:
         """Write keyed messages, partitioned by Kafka's murmur2; returns how many, all confirmed by the broker."""

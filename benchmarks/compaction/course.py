@@ -107,7 +107,7 @@ class Course:
         for spec in self._kept.values():
             self._drop([spec])
         self._kept.clear()
-        self.broker.delete(self.reports)
+        self.broker.delete(f"bench-{self.plan.selectors}")
 
     def _rounds(self, contenders: Sequence[Contender]) -> Iterator[tuple[int, Contender]]:
         for number in range(self.plan.rounds):
