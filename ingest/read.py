@@ -53,7 +53,7 @@ def _read_body(reading: Reading, place: str, content_type: str, body: bytes) -> 
         # A body that has nothing to do with the report is seen in the field, its values being in the URL.
         if "selector" in reading.values:
             return
-        raise RefusedError(415, "content_type", "the body must be a form or JSON, in UTF-8")
+        raise RefusedError(415, "content_type", "the body must be a form or JSON, in UTF-8", "body")
     if is_json(media, start):
         read_json(reading, reading.template.body, place, body)
     else:

@@ -26,9 +26,9 @@ def _parse(body: bytes) -> _Object:
     try:
         document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_Object)
     except (ValueError, RecursionError):  # bad JSON, bad UTF-8, a number of thousands of digits, deep nesting
-        raise RefusedError(400, "not_json", "the body is not JSON in UTF-8, or is cut off") from None
+        raise RefusedError(400, "not_json", "the body is not JSON in UTF-8, or is cut off", "body") from None
     if not isinstance(document, _Object):
-        raise RefusedError(400, "not_json", "the body must be a JSON object")
+        raise RefusedError(400, "not_json", "the body must be a JSON object", "body")
     return document
 
 

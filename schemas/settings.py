@@ -72,18 +72,26 @@ class Ingest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: Port = 8080
     workers: Positive = 1
     confirm_timeout: Seconds = 1.5  # 503 within 2 s (issue 3), less the time to answer
+    stuck_after: Seconds = 6.0  # then a new producer; beyond `compact.late_after`, so that what it still writes is late
     drain_timeout: Seconds = 10.0
     retry_after: Positive = 5
     max_body: Positive = 65536
     max_url: Positive = 16384
-    max_field: Positive = 4096  # APNs tokens are up to 100 bytes, FCM about 200; base64 of base64 stays far below
+    max_header: Positive = 32768  # all header lines; what common servers allow (nginx: 4 x 8 KiB)
+    max_field: Annotated[int, Meta(ge=1, le=8192)] = (
+        4096  # APNs tokens are up to 100 bytes, FCM about 200; records: 8192
+    )
+    max_connections: Positive = 10000
     max_in_flight: Positive = 20000
     max_in_flight_bytes: Positive = 64 * 1024 * 1024
     header_timeout: Seconds = 10.0
     body_timeout: Seconds = 15.0
     idle_timeout: Seconds = 60.0
+    nonce_timeout: Seconds = 300.0  # HTTP Digest: how long a challenge may be answered (RFC 7616 section 5.4)
     strict_selector: bool = False
+    public_metrics: bool = False  # /metrics for peers beyond loopback
     rejected_bytes_per_second: Positive = 262144
+    rejected_queue: Positive = 1000  # records waiting for `push-token.rejected`; about 1 MiB at their usual size
 
 
 class Compact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

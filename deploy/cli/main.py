@@ -17,7 +17,9 @@ COMMANDS: Final[dict[str, str]] = {
     "sink": "deploy.cli.sink",
     "dashboard": "deploy.cli.dashboard",
     "init": "deploy.cli.init",
+    "doctor": "deploy.cli.doctor",
     "simulate": "deploy.cli.simulate",
+    "account-xml": "deploy.cli.account_xml",
 }
 
 

@@ -1,0 +1,118 @@
+"""The ASGI application: health and metrics as Starlette routes, everything else to the endpoint."""
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ingest import metrics
+from ingest.endpoint import Endpoint
+from ingest.http_limits import HttpLimits
+from ingest.kafka_sink import KafkaSink
+from ingest.record import Message
+from ingest.refusal import PROBLEM_TYPE, problem
+from ingest.reject_sink import RejectSink
+from ingest.report_sink import ReportSink
+from ingest.template_set import TemplateSet, template_set
+from schemas.settings import Ingest, Settings
+
+_REJECT_CLOSE_SECONDS: Final = 1.0
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+
+
+def make_app(settings: Settings, metrics_directory: str = "") -> Starlette:
+    """The application of one worker, with Kafka behind it.
+
+    Args:
+        settings: all of them.
+        metrics_directory: where several workers keep their counts; empty: this is the only one.
+
+    Raises:
+        TemplateError: a template that cannot be used.
+    """
+    templates = template_set(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        sink = KafkaSink(settings)
+        rejects = RejectSink(settings, metrics.reject_dropped)
+        install(app, templates, sink, settings.ingest, rejects.offer, metrics_directory)
+        gauge = asyncio.create_task(_watch(sink))
+        try:
+            yield {"limits": HttpLimits.of(settings.ingest)}
+        finally:
+            gauge.cancel()
+            await sink.close(settings.ingest.drain_timeout)
+            await rejects.close(_REJECT_CLOSE_SECONDS)
+
+    return Starlette(lifespan=lifespan)
+
+
+def install(
+    app: Starlette,
+    templates: TemplateSet,
+    sink: ReportSink,
+    settings: Ingest,
+    reject: Callable[[Message], None],
+    metrics_directory: str = "",
+) -> None:
+    """Give `app` its routes and the endpoint."""
+    own = _Own(sink, settings, metrics_directory)
+    app.router.redirect_slashes = False
+    app.router.routes[:] = [
+        Route("/healthz", own.healthz),
+        Route("/readyz", own.readyz),
+        Route("/metrics", own.metrics),
+    ]
+    app.router.default = Endpoint(templates, sink, settings, reject)
+
+
+class _Own:
+    """The ingress's own pages."""
+
+    def __init__(self, sink: ReportSink, settings: Ingest, metrics_directory: str) -> None:
+        self._sink = sink
+        self._public_metrics = settings.public_metrics
+        self._directory = metrics_directory
+
+    async def healthz(self, request: Request) -> Response:
+        """The process answers."""
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(self, request: Request) -> Response:
+        """Reports can be confirmed now: 200, or 503 with the reason."""
+        trouble = self._sink.trouble()
+        if trouble is None:
+            return JSONResponse({"status": "ok"})
+        return Response(problem(503, "not_ready", trouble), 503, media_type=PROBLEM_TYPE.decode())
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus text, for peers on this machine unless the settings open it."""
+        if not self._public_metrics and not _is_local(request):
+            body = problem(403, "not_local", "metrics are for this machine: see ingest.public_metrics")
+            return Response(body, 403, media_type=PROBLEM_TYPE.decode())
+        text = await asyncio.to_thread(metrics.exposition, self._directory)
+        return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
+
+
+def _is_local(request: Request) -> bool:
+    """Whether the peer is this machine itself, and not a proxy on it that speaks for somebody else."""
+    if request.client is None or any(name in request.headers for name in _FORWARDED):
+        return False
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(request.client.host)
+        mapped = getattr(address, "ipv4_mapped", None)
+        return (mapped or address).is_loopback
+    return False
+
+
+async def _watch(sink: KafkaSink) -> None:
+    while True:
+        metrics.in_flight(sink.in_flight)
+        await asyncio.sleep(1.0)

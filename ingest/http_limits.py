@@ -1,0 +1,26 @@
+"""How much and how long a client may send; sizes in bytes, times in seconds."""
+
+from msgspec import Struct
+
+from schemas.settings import Ingest
+
+LINGER_SECONDS = 2.0  # after a refusal in mid-request: time for the client to read it before the connection is gone
+MAX_HEADER_LINES = 100  # as Apache and Go's net/http count or nearly so; the app sends about ten
+
+
+class HttpLimits(Struct, frozen=True, kw_only=True):
+    """The bounds of one connection. Times are from the first byte (header), from the end of the header (body), and
+    between requests (idle): absolute, so that a byte now and then does not extend them."""
+
+    max_url: int
+    max_header: int
+    max_body: int
+    max_connections: int
+    header_timeout: float
+    body_timeout: float
+    idle_timeout: float
+
+    @classmethod
+    def of(cls, settings: Ingest) -> "HttpLimits":
+        """The bounds that the settings name."""
+        return cls(**{name: getattr(settings, name) for name in cls.__struct_fields__})

@@ -1,0 +1,94 @@
+"""The report sink in front of Kafka: bounded, with a deadline for every report (design.md sections 3 and 8)."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiokafka import AIOKafkaProducer
+
+from ingest.lane import Entry, Lane
+from ingest.producer_keeper import ProducerKeeper, make_producer
+from ingest.record import Message
+from ingest.refusal import BusyError
+from schemas.partition import partition_of
+from schemas.settings import Settings
+from schemas.topics import topics
+
+_TICK_SECONDS: Final = 0.05  # how late a deadline may be noticed
+_OVERHEAD: Final = 512  # bytes of objects and headers around a message in memory
+
+
+class KafkaSink:
+    """Publishes to `push-token.reports`; made inside a running loop, closed with `close`."""
+
+    def __init__(self, settings: Settings, make: Callable[[Settings], AIOKafkaProducer] = make_producer) -> None:
+        self._ingest = settings.ingest
+        self._loop = asyncio.get_running_loop()
+        topic = topics(settings).reports.name
+        self._keeper = ProducerKeeper(settings, topic, make)
+        self._lanes = [
+            Lane(topic, partition, self._keeper, self._ingest.stuck_after, self._leave)
+            for partition in range(settings.partition_count)
+        ]
+        self._count = 0
+        self._bytes = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._closing = False
+        self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes]
+        self._tasks.append(asyncio.create_task(self._tick()))
+
+    @property
+    def in_flight(self) -> int:
+        """Messages handed over and neither confirmed nor given up."""
+        return self._count
+
+    def publish(self, message: Message) -> Awaitable[None]:
+        """As `ReportSink.publish`."""
+        lane = self._lanes[partition_of(message.key, len(self._lanes))]
+        if self._closing or not self._keeper.present or lane.stuck:
+            raise BusyError(503, "Kafka does not confirm reports now")
+        size = len(message.key) + len(message.value) + _OVERHEAD
+        if self._count >= self._ingest.max_in_flight or self._bytes + size > self._ingest.max_in_flight_bytes:
+            raise BusyError(429, "too many reports are waiting for Kafka")
+        done = self._loop.create_future()
+        self._count += 1
+        self._empty.clear()
+        self._bytes += size
+        lane.add(Entry(message, size, self._loop.time() + self._ingest.confirm_timeout, done))
+        return done
+
+    def trouble(self) -> str | None:
+        """As `ReportSink.trouble`."""
+        if self._closing:
+            return "shutting down"
+        if self._keeper.trouble is not None:
+            return self._keeper.trouble
+        stuck = [str(at) for at, lane in enumerate(self._lanes) if lane.stuck]
+        return f"Kafka does not confirm on partition {', '.join(stuck)}" if stuck else None
+
+    async def close(self, timeout: float) -> None:
+        """As `ReportSink.close`."""
+        self._closing = True
+        deadline = self._loop.time() + timeout
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self._empty.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._keeper.close(max(deadline - self._loop.time(), 3.0))
+
+    def _leave(self, entry: Entry) -> None:
+        self._count -= 1
+        self._bytes -= entry.size
+        if not self._count:
+            self._empty.set()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            now = self._loop.time()
+            for lane in self._lanes:
+                lane.expire(now)

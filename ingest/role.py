@@ -1,0 +1,46 @@
+"""The ingest role: checks the templates, opens the port, runs one worker or several."""
+
+import logging
+from typing import Final
+
+from ingest.server import listen, serve
+from ingest.template_set import template_set
+from ingest.template_text import TemplateError
+from ingest.workers import run_workers
+from schemas.logs import set_up
+from schemas.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_WRONG_SETTINGS: Final = 2
+
+
+def quiet_libraries(settings: Settings) -> None:
+    """uvicorn and aiokafka each log a line a second or a request while something is away; the role says it once."""
+    if settings.log.level != "DEBUG":
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        logging.getLogger("uvicorn").setLevel(logging.ERROR)
+
+
+def run(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT, drain. Returns 0; 1 if it cannot serve; 2 if the settings cannot be used."""
+    set_up(settings.log, "ingest")
+    quiet_libraries(settings)
+    try:
+        templates = template_set(settings)
+    except TemplateError as error:
+        log.error("%s", error)
+        return _WRONG_SETTINGS
+    for template in templates.templates:
+        if template.removals_off:
+            log.warning("template `%s` is off: it removes without authentication, reports need one", template.name)
+    try:
+        listener = listen(settings)
+    except OSError as error:
+        where = f"{settings.ingest.host}:{settings.ingest.port}"
+        log.error("cannot listen on %s: %s (PUSHTOKENS_INGEST_PORT sets the port)", where, error.strerror)
+        return 1
+    log.info("listening on %s port %d", settings.ingest.host, settings.ingest.port)
+    if settings.ingest.workers == 1:
+        return serve(settings, listener)
+    return run_workers(settings, listener)
