@@ -54,7 +54,7 @@ def _convert(tree: dict[str, Any]) -> Settings:
 def _secret(kind: type, value: object) -> object:
     if kind is Secret and isinstance(value, str):
         return Secret(value)
-    raise msgspec.ValidationError("Expected `str`")
+    raise TypeError("Expected `str`")  # msgspec adds where
 
 
 def _hide(text: str) -> str:
