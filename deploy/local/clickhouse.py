@@ -44,11 +44,16 @@ class LocalClickHouse(Engine):
 
     def answers(self) -> bool:
         """Whether it answers `/ping`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2.0)
-        try:
-            connection.request("GET", "/ping")
-            return connection.getresponse().read() == b"Ok.\n"
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return answers(self.port)
+
+
+def answers(port: int, timeout: float = 2.0) -> bool:
+    """Whether a ClickHouse on 127.0.0.1:`port` answers `/ping` within `timeout` seconds."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request("GET", "/ping")
+        return connection.getresponse().read() == b"Ok.\n"
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

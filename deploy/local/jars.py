@@ -22,6 +22,7 @@ KAFKA_VERSION: Final = "4.4.0"
 CACHE: Final = "~/.cache/push-token-pipeline"
 _CONNECTIONS: Final = 6  # jars fetched at once: small ones wait on round trips; more brings nothing
 _ATTEMPTS: Final = 3
+_RETRY_SECONDS: Final = 0.5
 _STAGING: Final = ".download-"
 _STALE: Final = 3600  # seconds after which a staging directory is a killed download's, not a running one's
 _TIMEOUT: Final = 20  # seconds without a byte before an attempt is given up
@@ -117,7 +118,7 @@ class _Download:
             ) as error:  # requests' errors are OSErrors; jgo's "not found" is a RuntimeError
                 if attempt == _ATTEMPTS:
                     raise JarsError(_explain(self._directory, self._wanted, error)) from error
-                time.sleep(0.5 * attempt)
+                time.sleep(_RETRY_SECONDS * attempt)
         if not _is_good(found, jar):
             raise JarsError(
                 f"{jar.coordinate} as downloaded differs from its pinned SHA-256, so it was not used. "

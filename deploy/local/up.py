@@ -47,7 +47,7 @@ def run(settings: Settings) -> int:
     console = Console(sys.stdout)
     signals = Signals()
     signals.install()
-    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, force=True)
+    logging.basicConfig(level=logging.CRITICAL, stream=sys.stderr, force=True)  # we say what went wrong ourselves
     try:
         with DataDir(settings.data_dir) as data:
             check_ports(ports(settings))
