@@ -4,7 +4,7 @@ import asyncio
 
 from aiokafka import AIOKafkaConsumer
 
-from benchmarks.compaction.spec import Spec, stamp_first_fetch
+from benchmarks.compaction.spec import Spec, on_first_fetch
 from schemas.records import decode_report
 
 
@@ -36,5 +36,5 @@ async def consume(spec: Spec) -> None:
 
 if __name__ == "__main__":
     told = Spec.read()
-    stamp_first_fetch(told)
+    on_first_fetch(told, told.first)
     asyncio.run(consume(told))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,11 @@ class Spec(Struct, frozen=True, kw_only=True):
         partial.rename(self.stamp + what)
 
 
-def stamp_first_fetch(spec: Spec) -> None:
-    """Make aiokafka (which our compactor, Faust and the plain reader share) stamp the first records of `reports`.
+def on_first_fetch(spec: Spec, then: Callable[[], None]) -> None:
+    """Make aiokafka (which our compactor, Faust and the plain reader share) call `then` at the first records of
+    `reports`, which it holds back until the gate is open.
 
-    The wrapper puts the original back after the stamp, so the run itself goes through unchanged code.
+    The wrapper puts the original back after that, so the run itself goes through unchanged code.
     """
     from aiokafka.consumer.fetcher import Fetcher
 
@@ -81,7 +83,7 @@ def stamp_first_fetch(spec: Spec) -> None:
         found = await original(self, *args, **kwargs)
         if any(partition.topic == spec.reports for partition in found):
             Fetcher.fetched_records = original
-            spec.first()
+            then()
         return found
 
     Fetcher.fetched_records = fetched

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import faust
 
-from benchmarks.compaction.spec import Spec, stamp_first_fetch
+from benchmarks.compaction.spec import Spec, on_first_fetch
 from benchmarks.compaction.work import Record, Work
 
 SETTINGS: Final = {
@@ -62,6 +62,6 @@ def application(spec: Spec) -> faust.App:
 
 if __name__ == "__main__":
     told = Spec.read()
-    stamp_first_fetch(told)
+    on_first_fetch(told, told.first)
     sys.argv = [sys.argv[0], "worker", "--without-web", "--loglevel", "warn"]
     application(told).main()
