@@ -10,7 +10,9 @@ T = TypeVar("T")
 INTERVAL = 0.05  # seconds between two questions: short beside every deadline, long beside every answer
 
 
-def until(ask: Callable[[], T], what: str, deadline: float = 30.0, *, bearing: tuple[type[Exception], ...] = ()) -> T:
+def until(
+    ask: Callable[[], T | None], what: str, deadline: float = 30.0, *, bearing: tuple[type[Exception], ...] = ()
+) -> T:
     """Call `ask` until it returns something true, and return that.
 
     Args:
@@ -38,7 +40,11 @@ def until(ask: Callable[[], T], what: str, deadline: float = 30.0, *, bearing: t
 
 
 async def until_async(
-    ask: Callable[[], Awaitable[T]], what: str, deadline: float = 30.0, *, bearing: tuple[type[Exception], ...] = ()
+    ask: Callable[[], Awaitable[T | None]],
+    what: str,
+    deadline: float = 30.0,
+    *,
+    bearing: tuple[type[Exception], ...] = (),
 ) -> T:
     """As `until`, for a coroutine function; each single question is bounded by the deadline too."""
     end = time.monotonic() + deadline
