@@ -4,6 +4,7 @@ The rounds alternate, and each starts with another contender, so that no one alw
 result is checked: nobody is timed for work not done.
 """
 
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +45,8 @@ class Course:
         self.broker = broker
         self.work = work
         self.fleet = Fleet(plan.selectors, plan.seed)
-        self.reports = f"bench-{plan.selectors}.reports"
+        self._name = f"bench-{os.getpid()}-{plan.selectors}"  # a former run on the same Kafka may have left topics
+        self.reports = f"{self._name}.reports"
         self.log_id = ""
         self._contenders = contenders
         self._say = say
@@ -52,7 +54,7 @@ class Course:
 
     def load(self) -> None:
         """Create the topic and write one report of each selector."""
-        spec = self._topics(f"bench-{self.plan.selectors}").reports
+        spec = self._topics(self._name).reports
         self.broker.create([spec])
         self.log_id = self.broker.topic_id(self.reports)
         self.broker.load(self.reports, self.fleet.first())
@@ -96,7 +98,7 @@ class Course:
         behind = sum(self.broker.ends(self.reports)) - sum(
             self.broker.committed(spec.group, self.reports, spec.partitions)
         )
-        return msgspec.structs.replace(spec, remaining=behind, lookup_port=free_port() if spec.lookup_port else 0)
+        return msgspec.structs.replace(spec, remaining=behind)  # its lookup port names its store's directory
 
     def kept(self, name: str) -> bool:
         """Whether a contender has come through with all selectors."""
@@ -107,7 +109,7 @@ class Course:
         for spec in self._kept.values():
             self._drop([spec])
         self._kept.clear()
-        self.broker.delete(f"bench-{self.plan.selectors}")
+        self.broker.delete(self._name)
 
     def _rounds(self, contenders: Sequence[Contender]) -> Iterator[tuple[int, Contender]]:
         for number in range(self.plan.rounds):
@@ -125,7 +127,7 @@ class Course:
         )
 
     def _fresh(self, contender: Contender, number: int, goal: int) -> list[Spec]:
-        prefix = f"bench-{self.plan.selectors}-{contender.name}-{number}"
+        prefix = f"{self._name}-{contender.name}-{number}"
         written = self._topics(prefix)
         outputs = [written.changes]
         if contender.module == "ours":

@@ -76,6 +76,8 @@ def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException
         def __init__(self, app: Any, replicas: int = 0) -> None:
             super().__init__(app, replicas=compact.standbys)
 
+    directory = Path(settings.data_dir) / "compactor" / "faust"
+    directory.parent.mkdir(parents=True, exist_ok=True)  # Faust makes the last part only
     app = CompactorApp(
         compact.group,
         broker=[URL(f"kafka://{server.strip()}") for server in settings.bootstrap.split(",")],
@@ -97,7 +99,7 @@ def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException
         topic_disable_leader=True,
         web_enabled=False,
         canonical_url=advertised_url(settings),
-        datadir=str(Path(settings.data_dir) / "compactor" / "faust"),
+        datadir=str(directory),
         autodiscover=False,
         origin=None,
         **_security(settings),
