@@ -7,6 +7,7 @@ from typing import Final
 
 from schemas.documents.asyncapi import asyncapi
 from schemas.documents.json_schema import RECORDS, record_schema
+from schemas.documents.openapi import openapi
 from schemas.documents.settings_sample import settings_sample
 from schemas.documents.settings_table import settings_table
 
@@ -17,6 +18,7 @@ def documents() -> dict[str, str]:
     """Every generated document: its path from the project's root and its text (str)."""
     found = {f"schemas/json/{name}.json": _pretty(record_schema(name)) for name in RECORDS}
     found["schemas/asyncapi.json"] = _pretty(asyncapi())
+    found["schemas/openapi.json"] = _pretty(openapi())
     found["docs/settings.md"] = settings_table()
     found["deploy/samples/full.toml"] = settings_sample()
     return found

@@ -8,10 +8,14 @@ from typing import Any, get_type_hints
 import msgspec
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
+from openapi_spec_validator import validate
 
+from ingest.builtin import ALIASES
+from ingest.template_set import template_set
 from schemas import write
 from schemas.documents.asyncapi import asyncapi
 from schemas.documents.json_schema import RECORDS, record_schema
+from schemas.documents.openapi import openapi
 from schemas.documents.settings_table import settings_table
 from schemas.records import SCHEMA_VERSION
 from schemas.settings import Settings
@@ -128,6 +132,32 @@ def test_asyncapi_names_the_topics_as_they_are_made() -> None:
         role: f"push-token.{role}" for role in Topics.__struct_fields__
     }
     assert channels["latest"]["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"] == ["compact"]
+
+
+def test_openapi_is_valid() -> None:
+    validate(json.loads(json.dumps(openapi())))
+
+
+def test_openapi_has_the_ingress_as_it_is() -> None:
+    """Paths and methods of the built-in templates, and names that all of them understand."""
+    document = openapi()["paths"]
+    found = {
+        (path, method.upper())
+        for path, item in document.items()
+        for method in item
+        if method in ("get", "post", "put", "delete") and item["servers"][0]["description"] == "ingress"
+        if path not in ("/healthz", "/readyz", "/metrics")
+    }
+    templates = template_set(Settings())
+    expected = set()
+    for path in ("/token/", "/token/{username}/", "/pushToken/{username}/{selector}/{token}&appid={appid}"):
+        for candidate in templates.find(path.replace("{", "").replace("}", "")):
+            expected |= {(path, method) for method in candidate.template.methods}
+    expected |= {("/account-removal/", method) for method in ("GET", "POST")}
+    assert found == expected
+    assert len(templates.templates) == 6, "a new built-in template belongs into the document"
+    names = {parameter["name"] for parameter in document["/token/"]["get"]["parameters"]}
+    assert names <= set(ALIASES) and {ALIASES[name] for name in names} == set(ALIASES.values())
 
 
 def test_every_setting_is_in_the_table() -> None:
