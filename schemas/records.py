@@ -23,6 +23,8 @@ Count = Annotated[int, Meta(ge=0)]
 SLOTS: Final = ("calls", "other")
 
 
+# `gc=False` below: records hold texts, numbers and each other, never a cycle, so Python's collector need not visit them
+# (it took a third of the compactor's time).
 class _Masked(Struct, frozen=True):
     """Base of records with tokens: `repr` masks the fields named in `__masked__`."""
 
@@ -34,14 +36,14 @@ class _Masked(Struct, frozen=True):
     __str__ = __repr__
 
 
-class Pair(_Masked, frozen=True):
+class Pair(_Masked, frozen=True, gc=False):
     """A push token (base64 text as reported) and the app id to use with it; specification, "Parameters"."""
 
     token: Name
     app_id: Text | None = None
 
 
-class Report(_Masked, frozen=True, kw_only=True):
+class Report(_Masked, frozen=True, gc=False, kw_only=True):
     """One message of `reports`: what an app reported, or a removal."""
 
     schema_version: Annotated[int, Meta(ge=1)]
@@ -58,7 +60,7 @@ class Report(_Masked, frozen=True, kw_only=True):
     reason: Text | None = None  # of a removal: null (the app's own) or `forget` (an erasure, issued by the operator)
 
 
-class Slot(_Masked, frozen=True, kw_only=True):
+class Slot(_Masked, frozen=True, gc=False, kw_only=True):
     """The newest pair of one slot. `since`: `received_at` (ms) of the report that brought the token; `rotations`: times
     the token changed since the slot was first filled."""
 
@@ -68,7 +70,7 @@ class Slot(_Masked, frozen=True, kw_only=True):
     rotations: Count
 
 
-class Source(Struct, frozen=True, kw_only=True):
+class Source(Struct, frozen=True, gc=False, kw_only=True):
     """The `reports` record that a message comes from: log identity, partition, offset."""
 
     log_id: Name
@@ -76,7 +78,7 @@ class Source(Struct, frozen=True, kw_only=True):
     offset: Count
 
 
-class Latest(_Masked, frozen=True, kw_only=True):
+class Latest(_Masked, frozen=True, gc=False, kw_only=True):
     """One message of `latest`: the newest pairs of a selector (the message's key). A tombstone means: removed.
 
     `calls_removed_at` and `other_removed_at` (ms) are there while a slot's last removal still matters: a late report
@@ -96,7 +98,7 @@ class Latest(_Masked, frozen=True, kw_only=True):
     other_removed_at: Millis | UnsetType = UNSET
 
 
-class Removed(Struct, frozen=True, kw_only=True):
+class Removed(Struct, frozen=True, gc=False, kw_only=True):
     """One message of `removals`: the compactor's memory of a selector whose slots are all empty (the message's key).
 
     A late report older than `calls_removed_at` / `other_removed_at` (ms, null: never removed), an import and a replay
@@ -111,7 +113,7 @@ class Removed(Struct, frozen=True, kw_only=True):
     source: Source
 
 
-class Change(_Masked, frozen=True, kw_only=True):
+class Change(_Masked, frozen=True, gc=False, kw_only=True):
     """One message of `changes`: something that happened to one slot, or to the account (`slot` null).
 
     `id` is deterministic (log id, partition, offset, slot), so a consumer can drop a repeated one.

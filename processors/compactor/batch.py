@@ -8,17 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from processors.compactor.merge import merge
+from processors.compactor.partitions import partitions_of
 from processors.compactor.reading import WRONG_PARTITION, Log, Read, reject
 from processors.compactor.rules import Rules, State
-from schemas.partition import partition_of
-from schemas.records import Change, Latest, Rejected, Removed
+from schemas.records import Change, Latest, Rejected, Removed, Source
 
-
-class Move(NamedTuple):
-    """A selector whose state moved: before the batch, and after it."""
-
-    before: State
-    after: State
+Move = tuple[State, State]
+"""A selector whose state moved: before the batch, and after it."""
 
 
 class Folded(NamedTuple):
@@ -35,28 +31,35 @@ def fold(records: Sequence[Read], states: Mapping[bytes, State], log: Log, rules
     """Merge `records` (log order) into `states`, which holds what is known of each of their keys.
 
     A selector that belongs to another partition is found here, when it is unknown: a known one was checked when it
-    came, and murmur2 costs as much as the whole merge of an unchanged record (3.6 µs measured).
+    came.
     """
     before: dict[bytes, State] = {}
     now: dict[bytes, State] = dict(states)
-    folded = Folded({}, [], [], Counter())
+    foreign = _foreign([key for key, state in states.items() if state is None], log)
+    changed: list[Change] = []
+    rejected: list[Rejected] = []
     counts: dict[str, int] = {}
     for key, report, offset, appended_at, value in records:
-        state = now[key]
-        if state is None and partition_of(key, log.partitions) != log.partition:
-            detail = f"belongs to partition {partition_of(key, log.partitions)}"
-            folded.rejected.append(reject(WRONG_PARTITION, detail, value, log.source(offset), appended_at))
+        if key in foreign:
+            detail = f"belongs to partition {foreign[key]}"
+            rejected.append(reject(WRONG_PARTITION, detail, value, log.source(offset), appended_at))
             continue
-        after, changes, disposition = merge(state, report, log.source(offset), appended_at, rules)
+        state = now[key]
+        source = Source(log_id=log.log_id, partition=log.partition, offset=offset)
+        after, changes, disposition = merge(state, report, source, appended_at, rules)
         counts[disposition] = counts.get(disposition, 0) + 1
         if after is not state:
-            before.setdefault(key, state)
+            if key not in before:
+                before[key] = state
             now[key] = after
-            folded.changes.extend(changes)
-    folded.counts.update(counts)
-    for key, state in before.items():
-        folded.moves[key] = Move(state, now[key])
-    return folded
+            changed.extend(changes)
+    return Folded({key: (state, now[key]) for key, state in before.items()}, changed, rejected, Counter(counts))
+
+
+def _foreign(keys: Sequence[bytes], log: Log) -> dict[bytes, int]:
+    """Those of `keys` that belong to another partition, and to which."""
+    numbers = partitions_of(keys, log.partitions)
+    return {key: number for key, number in zip(keys, numbers, strict=True) if number != log.partition}
 
 
 def join(parts: Sequence[Folded]) -> Folded:
@@ -65,7 +68,7 @@ def join(parts: Sequence[Folded]) -> Folded:
     for part in parts:
         for key, move in part.moves.items():
             first = whole.moves.get(key)
-            whole.moves[key] = move if first is None else Move(first.before, move.after)
+            whole.moves[key] = move if first is None else (first[0], move[1])
         whole.changes.extend(part.changes)
         whole.rejected.extend(part.rejected)
         whole.counts.update(part.counts)

@@ -88,6 +88,9 @@ class Copy:
                 missing.append(key)
             else:
                 states[key] = decode_latest(value)
+        if self.position.removals == 0:  # nothing was ever removed here: spare the second read of every new selector
+            states.update(dict.fromkeys(missing))
+            return states
         for key, value in zip(missing, self._store.removals(self.partition, missing), strict=True):
             states[key] = None if value is None else decode_removed(value)
         return states
@@ -131,9 +134,8 @@ class Copy:
                 )
                 for key, (before, after) in folded.moves.items()
             )
-            latest = {message.key: message.value for message in output.latest if message.key is not None}
-            removals = {message.key: message.value for message in output.removals if message.key is not None}
-            self._store.write(self.partition, Write(latest, removals, added, dropped, position))
+            write = Write(output.latest_values(), output.removals_values(), added, dropped, position)
+            self._store.write(self.partition, write)
         self.position = position
 
     def keep(self) -> None:

@@ -1,69 +1,73 @@
 """What goes onto the topics: keys, values and CloudEvents headers, built once per message (1 µs each, not 3)."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final
 
-from processors.compactor.batch import Folded, Move, in_latest, in_removals
-from schemas.cloudevents import Headers, headers
-from schemas.records import Change, Rejected, Source, encode
+from processors.compactor.batch import Folded, Move
+from schemas.cloudevents import Headers, headers, rfc3339
+from schemas.records import Latest, Removed, Source, encode
 
-
-class Message(NamedTuple):
-    """A message to produce; a `value` of None is a tombstone."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
+Message = tuple[bytes | None, bytes | None, Headers]
+"""A message to produce: key, value (None: a tombstone), headers."""
 
 
-class Output(NamedTuple):
-    """The messages of one batch, by topic, each in the order in which it goes out."""
-
-    changes: list[Message]
-    latest: list[Message]
-    removals: list[Message]
-    rejected: list[Message]
-
-    def empty(self) -> bool:
-        """Whether there is nothing to write."""
-        return not (self.changes or self.latest or self.removals or self.rejected)
+_State = tuple[bytes, bytes | None, str, int]
+"""A message about a selector's state before it has headers: key, value, and the id and time (ms) that go into them."""
 
 
-def output(folded: Folded) -> Output:
-    """The messages for a folded batch."""
-    found = Output([], [], [], [])
-    found.changes.extend(_changes(folded.changes))
-    found.rejected.extend(_rejected(folded.rejected))
-    for key, move in folded.moves.items():
-        _state(key, move, found)
-    return found
+class Output:
+    """The messages of one batch, by topic, each in the order in which it goes out. They are made while they are sent:
+    only the values of the state are needed again, for the store."""
 
+    def __init__(self, folded: Folded) -> None:
+        self._folded = folded
+        self._latest: list[_State] = []
+        self._removals: list[_State] = []
+        for key, move in folded.moves.items():
+            self._state(key, move)
 
-def _changes(changes: Iterable[Change]) -> Iterable[Message]:
-    for change in changes:
-        yield Message(change.selector.encode(), encode(change), _headers("change", change.id, change.changed_at))
+    def _state(self, key: bytes, move: Move) -> None:
+        """`latest` and `removals` for one selector: what it is now, and a tombstone where it was something else."""
+        before, after = move
+        if isinstance(after, Latest):
+            name, at = _id(after.source), after.last_seen
+            self._latest.append((key, encode(after), name, at))
+            if isinstance(before, Removed):
+                self._removals.append((key, None, name, at))
+        elif isinstance(after, Removed):
+            name, at = _id(after.source), max(after.calls_removed_at or 0, after.other_removed_at or 0)
+            self._removals.append((key, encode(after), name, at))
+            if isinstance(before, Latest):
+                self._latest.append((key, None, name, at))
 
+    def changes(self) -> Iterator[Message]:
+        """For `changes`, in log order."""
+        for change in self._folded.changes:
+            yield change.selector.encode(), encode(change), _headers("change", change.id, change.changed_at)
 
-def _rejected(rejected: Iterable[Rejected]) -> Iterable[Message]:
-    for found in rejected:
-        yield Message(None, encode(found), _headers("rejected", found.id, found.received_at))
+    def rejected(self) -> Iterator[Message]:
+        """For `rejected`."""
+        for found in self._folded.rejected:
+            yield None, encode(found), _headers("rejected", found.id, found.received_at)
 
+    def latest(self) -> Iterator[Message]:
+        """For `latest`: one a selector."""
+        for key, value, name, at in self._latest:
+            yield key, value, _headers("latest", name, at)
 
-def _state(key: bytes, move: Move, found: Output) -> None:
-    """`latest` and `removals` for one selector: what it is now, and a tombstone where it was something else."""
-    before, after = move
-    latest, removed = in_latest(after), in_removals(after)
-    if latest is not None:
-        found.latest.append(Message(key, encode(latest), _headers("latest", _id(latest.source), latest.last_seen)))
-    if removed is not None:
-        at = max(removed.calls_removed_at or 0, removed.other_removed_at or 0)
-        found.removals.append(Message(key, encode(removed), _headers("removed", _id(removed.source), at)))
-        if in_latest(before) is not None:
-            found.latest.append(Message(key, None, _headers("latest", _id(removed.source), at)))
-    elif in_removals(before) is not None and latest is not None:
-        found.removals.append(Message(key, None, _headers("removed", _id(latest.source), latest.last_seen)))
+    def removals(self) -> Iterator[Message]:
+        """For `removals`: one a selector."""
+        for key, value, name, at in self._removals:
+            yield key, value, _headers("removed", name, at)
+
+    def latest_values(self) -> dict[bytes, bytes | None]:
+        """What `latest` holds afterwards, for the store."""
+        return {key: value for key, value, _, _ in self._latest}
+
+    def removals_values(self) -> dict[bytes, bytes | None]:
+        """What `removals` holds afterwards, for the store."""
+        return {key: value for key, value, _, _ in self._removals}
 
 
 def _id(source: Source) -> str:
@@ -73,7 +77,7 @@ def _id(source: Source) -> str:
 def _headers(event_type: str, event_id: str, time_ms: int) -> Headers:
     """As `schemas.cloudevents.headers`, with the fixed ones made once and each second of time formatted once."""
     version, kind, source, content = _fixed(event_type)
-    time = f"{_second(time_ms // 1000)}.{time_ms % 1000:03d}Z".encode()
+    time = _second(time_ms // 1000) + _THOUSANDTHS[time_ms % 1000]
     return [version, kind, source, ("ce_id", event_id.encode()), ("ce_time", time), content]
 
 
@@ -84,5 +88,8 @@ def _fixed(event_type: str) -> tuple[tuple[str, bytes], ...]:
 
 
 @lru_cache(maxsize=4096)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _second(seconds: int) -> bytes:
+    return rfc3339(1000 * seconds).removesuffix(".000Z").encode()
+
+
+_THOUSANDTHS: Final = tuple(f".{ms:03d}Z".encode() for ms in range(1000))

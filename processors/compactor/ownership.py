@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 
 from processors.compactor.batch import Folded, fold, join
 from processors.compactor.copy import Copy
-from processors.compactor.messages import output
+from processors.compactor.messages import Output
 from processors.compactor.offsets import verify
 from processors.compactor.reading import Log, LogRecord, read
 from processors.compactor.rules import State
@@ -206,7 +206,7 @@ class Ownership:
         assert self._writer is not None
         begun = time.monotonic()
         folded = await self._fold(records)
-        found = output(folded)
+        found = Output(folded)
         next_offset = records[-1].offset + 1
         ends = await self._writer.commit(found, next_offset, self._shared.mark)
         self.copy.apply(folded, found, ends.latest, ends.removals, next_offset)
@@ -220,10 +220,10 @@ class Ownership:
         parts: list[Folded] = []
         for start in range(0, len(records), SLICE):
             good, bad = read(records[start : start + SLICE], self._log, rules.future_tolerance)
-            states.update(self.copy.load([key for key in {record.key for record in good} if key not in states]))
+            states.update(self.copy.load([key for key in {record[0] for record in good} if key not in states]))
             part = fold(good, states, self._log, rules)
             part.rejected.extend(bad)
-            states.update((key, move.after) for key, move in part.moves.items())
+            states.update((key, move[1]) for key, move in part.moves.items())
             parts.append(part)
             await asyncio.sleep(0)
         return join(parts)

@@ -37,14 +37,9 @@ class Log(NamedTuple):
         return Source(log_id=self.log_id, partition=self.partition, offset=offset)
 
 
-class Read(NamedTuple):
-    """One good record: its key, its content, its offset, its append time (ms), and its bytes."""
-
-    key: bytes
-    report: Report
-    offset: int
-    appended_at: int
-    value: bytes
+Read = tuple[bytes, Report, int, int, bytes]
+"""One good record: its key, its content, its offset, its append time (ms), and its bytes. (A plain tuple: made for
+every record, it costs a fifth of a named one.)"""
 
 
 def read(records: Sequence[LogRecord], log: Log, future_tolerance: int) -> tuple[list[Read], list[Rejected]]:
@@ -76,7 +71,7 @@ def read(records: Sequence[LogRecord], log: Log, future_tolerance: int) -> tuple
             ahead = f"received_at is {report.received_at - at} ms after the append"
             bad.append(reject(FUTURE, ahead, value, log.source(record.offset), at))
         else:
-            good.append(Read(key, report, record.offset, at, value))
+            good.append((key, report, record.offset, at, value))
     return good, bad
 
 

@@ -8,6 +8,7 @@ producer up, open another, read the changelog's end and the committed offset, an
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +24,7 @@ logger: Final = logging.getLogger(__name__)
 # Bytes of one record batch. The broker's default limit (message.max.bytes) is 1,048,588; a single record of ours stays
 # under 400 KB even with every field full of characters that JSON escapes.
 BATCH_BYTES: Final = 900_000
-YIELD_EVERY: Final = 1000  # messages appended between two turns of the event loop: about 2 ms
+YIELD_EVERY: Final = 1000  # messages made and appended between two turns of the event loop: about 4 ms
 CLOSE_SECONDS: Final = 2.0
 
 Step = Callable[[str], None]
@@ -105,11 +106,11 @@ class Writer:
     async def _commit(self, output: Output, next_offset: int, mark: str) -> Ends:
         await self._producer.begin_transaction()
         self._step("begun")
-        await self._send(self._topics.changes.name, output.changes)
-        await self._send(self._topics.rejected.name, output.rejected)
+        await self._send(self._topics.changes.name, output.changes())
+        await self._send(self._topics.rejected.name, output.rejected())
         self._step("changes")
-        latest = await self._send(self._topics.latest.name, output.latest)
-        removals = await self._send(self._topics.removals.name, output.removals)
+        latest = await self._send(self._topics.latest.name, output.latest())
+        removals = await self._send(self._topics.removals.name, output.removals())
         self._step("state")
         source = TopicPartition(self._topics.reports.name, self._partition)
         await self._producer.send_offsets_to_transaction({source: OffsetAndMetadata(next_offset, mark)}, self._group)
@@ -122,11 +123,12 @@ class Writer:
         """Send, wait for the confirmation, and return the topic's next offset (0 when nothing was sent)."""
         sent: list[asyncio.Future[Any]] = []
         batch = self._producer.create_batch()
+        now = time.time_ns() // 1_000_000
         for count, (key, value, headers) in enumerate(messages, 1):
-            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            if batch.append(timestamp=now, key=key, value=value, headers=headers) is None:
                 sent.append(await self._producer.send_batch(batch, topic, partition=self._partition))
                 batch = self._producer.create_batch()
-                batch.append(timestamp=None, key=key, value=value, headers=headers)
+                batch.append(timestamp=now, key=key, value=value, headers=headers)
             if count % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
         if batch.record_count():

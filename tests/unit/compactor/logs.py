@@ -53,9 +53,9 @@ def compact(entries: Sequence[Entry], sizes: Sequence[int], partition: int = 0, 
     for size in [*sizes, len(entries)]:
         batch, rest = rest[:size], rest[size:]
         good, bad = read(batch, log, RULES.future_tolerance)
-        part = fold(good, {record.key: states.get(record.key) for record in good}, log, RULES)
+        part = fold(good, {record[0]: states.get(record[0]) for record in good}, log, RULES)
         part.rejected.extend(bad)
-        states.update((key, move.after) for key, move in part.moves.items())
+        states.update((key, move[1]) for key, move in part.moves.items())
         parts.append(part)
     return Compacted(states, join(parts), parts)
 

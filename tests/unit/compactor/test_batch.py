@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.compactor.messages import output
+from processors.compactor.messages import Output
 from processors.compactor.reading import FUTURE, INVALID, KEY_MISMATCH, WRONG_PARTITION, Log, read
 from schemas.cloudevents import headers
 from schemas.records import Latest, encode
@@ -52,9 +52,9 @@ def test_a_selector_of_another_partition_is_rejected() -> None:
 
 def test_several_updates_of_a_selector_are_one_message_on_latest_and_each_on_changes() -> None:
     entries = [entry(offset, report(calls=f"c{offset}")) for offset in range(4)]
-    found = output(compact(entries, []).whole)
-    assert len(found.latest) == 1
-    assert len(found.changes) == 4
+    found = Output(compact(entries, []).whole)
+    assert len(list(found.latest())) == 1
+    assert len(list(found.changes())) == 4
 
 
 def test_a_removal_is_a_tombstone_and_a_memory_and_back() -> None:
@@ -64,26 +64,26 @@ def test_a_removal_is_a_tombstone_and_a_memory_and_back() -> None:
         entry(2, report(at=T0 + 1, calls="c")),
     )
     parts = compact([registered, removed, again], [1, 1, 1]).parts
-    gone, back = output(parts[1]), output(parts[2])
-    assert [message.value for message in gone.latest] == [None]
-    assert [message.value is None for message in gone.removals] == [False]
-    assert [message.value is None for message in back.latest] == [False]
-    assert [message.value for message in back.removals] == [None]
+    gone, back = Output(parts[1]), Output(parts[2])
+    assert [value for _, value, _ in gone.latest()] == [None]
+    assert [value is None for _, value, _ in gone.removals()] == [False]
+    assert [value is None for _, value, _ in back.latest()] == [False]
+    assert [value for _, value, _ in back.removals()] == [None]
 
 
 def test_registered_and_removed_in_one_batch_leaves_latest_alone() -> None:
-    found = output(compact([entry(0, report(calls="c")), entry(1, report(kind="removal"))], []).whole)
-    assert found.latest == []
-    assert len(found.removals) == 1
-    assert [message.key for message in found.changes] == [b"S:1", b"S:1"]
+    found = Output(compact([entry(0, report(calls="c")), entry(1, report(kind="removal"))], []).whole)
+    assert list(found.latest()) == []
+    assert len(list(found.removals())) == 1
+    assert [key for key, _, _ in found.changes()] == [b"S:1", b"S:1"]
 
 
 @given(st.integers(0, 4_102_444_800_000))
 def test_headers_are_those_of_cloudevents(at: int) -> None:
     entries = [entry(0, report(at=at, calls="c"))]
     found = compact(entries, [])
-    (change,), (latest,) = output(found.whole).changes, output(found.whole).latest
-    assert dict(change.headers) == dict(headers("change", f"{LOG_ID}-0-0-calls", at))
+    (_, _, change), (_, _, latest) = next(Output(found.whole).changes()), next(Output(found.whole).latest())
+    assert dict(change) == dict(headers("change", f"{LOG_ID}-0-0-calls", at))
     state = found.states[b"S:1"]
     assert isinstance(state, Latest)
-    assert dict(latest.headers) == dict(headers("latest", f"{LOG_ID}-0-0", state.last_seen))
+    assert dict(latest) == dict(headers("latest", f"{LOG_ID}-0-0", state.last_seen))

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.compactor.messages import output
+from processors.compactor.messages import Output
 from schemas.records import decode_latest, decode_removed
 from tests.unit.compactor.logs import Entry, as_dict, compact, logs, reference
 
@@ -40,7 +40,7 @@ def test_what_a_reader_of_the_topics_keeps_is_the_state(entries: list[Entry], si
     latest: dict[bytes | None, bytes] = {}
     removals: dict[bytes | None, bytes] = {}
     for part in found.parts:
-        for topic, messages in ((latest, output(part).latest), (removals, output(part).removals)):
+        for topic, messages in ((latest, Output(part).latest()), (removals, Output(part).removals())):
             for key, value, _ in messages:
                 topic.pop(key, None)
                 if value is not None:
