@@ -33,8 +33,8 @@ class Work:
         if bad:
             raise ValueError(f"offset {record.offset} is not a good record: {bad[0].reason}")
         state = None if known is None else decode_latest(known)
-        found = good[0]
-        after, changes, _ = merge(state, found.report, log.source(found.offset), found.appended_at, self._rules)
+        _, report, offset, appended_at, _ = good[0]
+        after, changes, _ = merge(state, report, log.source(offset), appended_at, self._rules)
         if after is state:
             return known, []
         if not isinstance(after, Latest):
