@@ -19,6 +19,8 @@ COLOURS: Final = {
     "plain-consume": "#8d99ae",
 }
 
+LIMIT: Final = "plain-consume"
+
 
 def draw(document: Mapping[str, Any], target: Path) -> None:
     """Write the picture (PNG) of a result document."""
@@ -43,6 +45,8 @@ def draw(document: Mapping[str, Any], target: Path) -> None:
 
 def _bars(axes: Axes, sizes: Sequence[Mapping[str, Any]], mix: str, title: str) -> None:
     names = [name for name in COLOURS if any(name in size[mix]["figures"] for size in sizes)]
+    if mix == "new":  # the limit would dwarf the rest, and only the other mix is measured against it
+        names = [name for name in names if name != LIMIT]
     height = 0.8 / len(sizes)
     for number, size in enumerate(sizes):
         for row, name in enumerate(names):
@@ -65,6 +69,8 @@ def _bars(axes: Axes, sizes: Sequence[Mapping[str, Any]], mix: str, title: str) 
 def _growth(axes: Axes, size: Mapping[str, Any]) -> None:
     """Records done against time: a straight line is a table whose size does not matter."""
     for name, found in size["new"]["figures"].items():
+        if name == LIMIT:
+            continue
         points = found["progress"]
         axes.plot(
             [at for at, _ in points], [count for _, count in points], color=COLOURS[name], label=name, linewidth=1.8
