@@ -1,6 +1,7 @@
 """The rules of the house (CONTRIBUTING.md), checked on the source itself."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -280,3 +281,21 @@ def test_nothing_leans_on_what_a_user_does_not_have() -> None:
         if word in text
     ]
     assert wrong == []
+
+
+def test_links_in_documents_lead_somewhere() -> None:
+    wrong = [
+        f"{named(page)}: {link}"
+        for page in committed()
+        if page.suffix == ".md"
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if "://" not in link and not (page.parent / link).exists()
+    ]
+    assert wrong == []
+
+
+def test_every_page_of_the_manual_is_in_its_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert [
+        page.name for page in (ROOT / "docs").glob("*.md") if page.name not in index and page.name != "index.md"
+    ] == []
