@@ -1,9 +1,7 @@
 """What `up` shows: lines that stay, and one live line below them (without a terminal: plain lines now and then)."""
 
 import time
-from typing import Final, TextIO
-
-_PLAIN_SECONDS: Final = 30.0  # between two status lines where nobody watches (a log file, CI)
+from typing import TextIO
 
 
 class Console:
@@ -19,7 +17,7 @@ class Console:
         """Lines that stay."""
         self._write(f"{self._clear()}{text}\n{self._shown}")
 
-    def status(self, text: str, *, every: float = _PLAIN_SECONDS) -> None:
+    def status(self, text: str, *, every: float = 0.0) -> None:
         """The live line; without a terminal it is written when `every` seconds have passed and it has changed."""
         if self._live:
             shown = _fit(text)

@@ -112,10 +112,17 @@ class LocalKafka(Engine):
             raise EngineStartError(f"formatting {self.directory} failed:\n{(done.stderr or done.stdout)[-2000:]}")
 
     def _new_cluster_id(self) -> str:
-        """A new cluster's id (Kafka's Uuid: 16 bytes as base64url without padding), or that of the cluster it joins."""
         if self._follows:
             return self._follows.cluster_id()
-        return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        return new_cluster_id()
 
     def _write(self, name: str, text: str) -> None:
         (self.directory / name).write_text(text, encoding="utf-8")
+
+
+def new_cluster_id() -> str:
+    """A cluster id like Kafka's own Uuid (str): 16 random bytes as base64url, no padding, no `-` in front."""
+    while True:
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        if not made.startswith("-"):  # StorageTool would take it for an option
+            return made

@@ -94,7 +94,7 @@ class Supervisor:
             there = [self._watched[name].service for name in group if name in self._watched]
             running = [service for service in there if service.running]
             if running:
-                self._console.status(f"stopping {', '.join(service.name for service in running)} …", every=0.0)
+                self._console.status(f"stopping {', '.join(service.name for service in running)} …")
             killed += self._stop_group(running, deadline, hurry)
         return killed
 

@@ -25,6 +25,7 @@ from deploy.local.supervisor import Supervisor
 from schemas.settings import Settings
 
 _TICK: Final = 0.25
+STATUS_SECONDS = 30.0  # between two status lines where there is no terminal to keep one live
 _TRIES: Final = 3  # starts of a role that ends before it was ever ready; then `up` gives up
 _USAGE: Final = 2  # exit code of a command that cannot use its settings: no second try
 _STOP_ORDER: Final = (("ingest",), ("compact", "sink", "dashboard"), ("clickhouse", "kafka"))
@@ -104,7 +105,7 @@ class Up:
             broker = kafka(self._settings, self._data)
             broker.progress = self._show_download
             engines.append(broker)
-        self._console.status("starting the engines …", every=0.0)
+        self._console.status("starting the engines …")
         preparing = {engine.name: (engine, Task(engine.prepare)) for engine in engines}
         waiting: list[Task[None]] = []
         while preparing:
@@ -119,7 +120,7 @@ class Up:
 
     def _initialise(self) -> None:
         """Topics and schema; engines of someone else's may still be starting, so "not there yet" is tried again."""
-        self._console.status("topics and schema …", every=0.0)
+        self._console.status("topics and schema …")
         end = time.monotonic() + self._settings.local.start_timeout
         while True:
             try:
@@ -160,7 +161,7 @@ class Up:
             self._supervisor.tick()
             samples = {name: self._probe.health(name).samples for name in ROLES}
             figures = meter.read(samples, time.monotonic(), self._supervisor.troubles())
-            self._console.status(status_line(figures))
+            self._console.status(status_line(figures), every=STATUS_SECONDS)
             self._signals.pause(_TICK)
 
     def _stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from deploy.local.kafka import new_cluster_id
 from deploy.local.kafka_properties import Node, properties, render
 
 NODE = Node(node_id=1, port=9092, controller_port=19093, data=Path("/data/kafka"))
@@ -32,6 +33,13 @@ def test_a_second_broker_follows_the_first_ones_controller() -> None:
 
 def test_overrides_win() -> None:
     assert properties(NODE, {"num.io.threads": "9"})["num.io.threads"] == "9"
+
+
+def test_a_cluster_id_is_never_taken_for_an_option() -> None:
+    made = {new_cluster_id() for _ in range(2000)}
+    assert len(made) == 2000
+    assert {len(each) for each in made} == {22}
+    assert not any(each.startswith("-") for each in made)
 
 
 def test_backslashes_survive_a_properties_file() -> None:
