@@ -9,10 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from ingest.producer_keeper import ProducerKeeper
+from ingest.producer_keeper import Held, ProducerKeeper
 from ingest.record import Message
 from ingest.refusal import BusyError
 
@@ -84,22 +83,22 @@ class Lane:
                     await self._wake
                     self._wake = None
                     await asyncio.sleep(0)  # requests of the same turn of the loop share a batch
-                producer = await self._keeper.get()
+                held = await self._keeper.get()
                 try:
-                    await self._round(producer)
+                    await self._round(held)
                 except Exception as error:  # a lane that ended would leave its partition silent
                     self._keeper.note(error)
-                    self._keeper.abandon(producer)
+                    self._keeper.abandon(held)
         finally:
             self.expire(float("inf"))
 
-    async def _round(self, producer: AIOKafkaProducer) -> None:
-        batch = self._fill(producer)
+    async def _round(self, held: Held) -> None:
+        batch = self._fill(held)
         if not self._sending:
             return
         confirmed = False
         try:
-            confirmed = await self._send(producer, batch)
+            confirmed = await self._send(held, batch)
         finally:
             for entry in self._sending:
                 if not confirmed:
@@ -110,11 +109,11 @@ class Lane:
             self._sending = []
             self._overdue = 0
         if not confirmed:
-            self._keeper.abandon(producer)
+            self._keeper.abandon(held)
 
-    def _fill(self, producer: AIOKafkaProducer) -> Any:
+    def _fill(self, held: Held) -> Any:
         """A batch of what waits, as much as it holds; requests that are gone are left out."""
-        batch = producer.create_batch()
+        batch = held.producer.create_batch()
         while self._queue:
             entry = self._queue[0]
             if entry.done.done():
@@ -127,18 +126,18 @@ class Lane:
         batch.close()
         return batch
 
-    async def _send(self, producer: AIOKafkaProducer, batch: Any) -> bool:
+    async def _send(self, held: Held, batch: Any) -> bool:
         """Whether Kafka confirmed the batch. A batch that neither lands nor fails is given up after `stuck_after`."""
         try:
             async with asyncio.timeout(self._stuck_after):
-                delivery = await producer.send_batch(batch, self._topic, partition=self._partition)
+                delivery = await held.producer.send_batch(batch, self._topic, partition=self._partition)
         except (KafkaError, TimeoutError) as error:
             self._keeper.note(error)
             return False
         delivery.add_done_callback(_retrieve)
         # Not `wait_for`: a cancelled delivery breaks the producer's own books.
-        await asyncio.wait({delivery}, timeout=self._stuck_after)
-        if not delivery.done():
+        await asyncio.wait({delivery, held.gone}, timeout=self._stuck_after, return_when=asyncio.FIRST_COMPLETED)
+        if not delivery.done() or delivery.cancelled():
             self._keeper.note(TimeoutError())
             return False
         failure = delivery.exception()

@@ -13,6 +13,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from msgspec import Struct
 
 from schemas.kafka_client import client_options
 from schemas.settings import Settings
@@ -22,8 +23,16 @@ log = logging.getLogger(__name__)
 _START_SECONDS: Final = 5.0  # one attempt; Kafka on the same network answers in milliseconds
 _PAUSES: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts, the last one again and again
 _PROBE_SECONDS: Final = 1.0
-_DISPOSE_SECONDS: Final = 3.0
+_STOP_SECONDS: Final = 1.0
+REQUEST_SECONDS: Final = 5.0  # below `stuck_after`: a lost answer is asked for again before the producer is given up
 _BATCH_BYTES: Final = 262_144  # a quarter of the broker's default limit for a batch, message.max.bytes
+
+
+class Held(Struct, frozen=True):
+    """A producer in use; `gone` is done once nothing more can be expected of it."""
+
+    producer: AIOKafkaProducer
+    gone: "asyncio.Future[None]"
 
 
 class WrongTopicError(Exception):
@@ -37,7 +46,7 @@ def make_producer(settings: Settings) -> AIOKafkaProducer:
         acks="all",
         enable_idempotence=True,
         max_batch_size=_BATCH_BYTES,
-        request_timeout_ms=5000,  # below `stuck_after`: a lost answer is asked for again before the producer is
+        request_timeout_ms=round(REQUEST_SECONDS * 1000),
         metadata_max_age_ms=30_000,
     )
 
@@ -51,7 +60,7 @@ class ProducerKeeper:
         self._settings = settings
         self._topic = topic
         self._make = make
-        self._current: AIOKafkaProducer | None = None
+        self._current: Held | None = None
         self._present = asyncio.Event()
         self._abandoned = asyncio.Event()
         self._disposals: set[asyncio.Task[None]] = set()
@@ -71,7 +80,7 @@ class ProducerKeeper:
         """Whether there is a producer to send with."""
         return self._current is not None
 
-    async def get(self) -> AIOKafkaProducer:
+    async def get(self) -> Held:
         """The current producer, as soon as there is one."""
         while self._current is None:
             await self._present.wait()
@@ -81,23 +90,23 @@ class ProducerKeeper:
         """Log why a batch failed (the kind of error only: its text is Kafka's)."""
         log.warning("a batch was not confirmed: %s", type(error).__name__)
 
-    def abandon(self, producer: AIOKafkaProducer) -> None:
-        """Never use `producer` again; another one will be built."""
-        if producer is self._current:
+    def abandon(self, held: Held) -> None:
+        """Never use this producer again; another one will be built."""
+        if held is self._current:
             self._reason = "Kafka did not confirm; connecting again"
             self._current = None
             self._present.clear()
             self._abandoned.set()
-            self._dispose(producer)
+            self._dispose(held.producer, held.gone)
 
     async def close(self, timeout: float) -> None:
         """Let go of everything within about `timeout` seconds."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         if self._current is not None:
-            producer, self._current = self._current, None
+            held, self._current = self._current, None
             self._present.clear()
-            self._dispose(producer)
+            self._dispose(held.producer, held.gone)
         if self._disposals:
             await asyncio.wait(set(self._disposals), timeout=timeout)
 
@@ -117,7 +126,7 @@ class ProducerKeeper:
                 self._dispose(producer)
                 raise
             attempt = 0
-            self._current = producer
+            self._current = Held(producer, asyncio.get_running_loop().create_future())
             self._answers = True
             self._abandoned.clear()
             self._present.set()
@@ -155,16 +164,23 @@ class ProducerKeeper:
                 log.warning("Kafka answers again" if answered else "Kafka does not answer")
             self._answers = answered
 
-    def _dispose(self, producer: AIOKafkaProducer) -> None:
-        task = asyncio.create_task(dispose(producer))
+    def _dispose(self, producer: AIOKafkaProducer, gone: "asyncio.Future[None] | None" = None) -> None:
+        task = asyncio.create_task(dispose(producer, gone))
         self._disposals.add(task)
         task.add_done_callback(self._disposals.discard)
 
 
-async def dispose(producer: AIOKafkaProducer) -> None:
-    """End a producer in at most 3 s, even one whose `stop()` hangs: its sender is cancelled, its connections closed."""
+async def dispose(producer: AIOKafkaProducer, gone: "asyncio.Future[None] | None" = None) -> None:
+    """End a producer: by `stop()` if that takes less than a second, else by force, which takes up to 8 s.
+
+    Args:
+        producer: nobody may use it any more.
+        gone: a future to resolve as soon as nothing more can be expected of it.
+    """
     stopping = asyncio.create_task(producer.stop())
-    done, _ = await asyncio.wait({stopping}, timeout=_DISPOSE_SECONDS / 3)
+    done, _ = await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
+    if gone is not None and not gone.done():
+        gone.set_result(None)
     if not done:
         await _force(producer)
         stopping.cancel()
@@ -175,13 +191,23 @@ async def _force(producer: AIOKafkaProducer) -> None:
     """End what `stop()` waits for. No public way leads there, so a test watches that aiokafka still has these parts."""
     sender = producer._sender.sender_task
     if sender is not None:
+        # What it does when a sender fails, fails itself without transactions; nobody is left to be told.
+        sender.remove_done_callback(producer._sender._fail_all)
         sender.cancel()
     with contextlib.suppress(TimeoutError, KafkaError, OSError):
-        async with asyncio.timeout(_DISPOSE_SECONDS / 3):
+        async with asyncio.timeout(_STOP_SECONDS):
             await producer.client.close()
     waited_for = producer.client._md_update_fut
     if waited_for is not None and not waited_for.done():
         waited_for.set_result(False)
     if sender is not None:
-        await asyncio.wait({sender}, timeout=_DISPOSE_SECONDS / 3)
-    producer._message_accumulator.fail_all(KafkaError("given up"))
+        # A connection being opened to a frozen broker lasts for a request timeout.
+        await asyncio.wait({sender}, timeout=REQUEST_SECONDS + _STOP_SECONDS)
+        if sender.done() and not sender.cancelled():
+            sender.exception()
+    # `stop()` still waits for the batches. One that was put back for another attempt is missing from the set that its
+    # own callback will take it out of.
+    books = producer._message_accumulator
+    books._pending_batches.update(batch for batches in books._batches.values() for batch in batches)
+    for batch in list(books._pending_batches):
+        batch.future.cancel()

@@ -1,0 +1,135 @@
+"""Kafka frozen or killed under load: 503 within 2 s, readiness red, recovery by itself, nothing lost or doubled."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from deploy.init import init_topics
+from deploy.local.kafka import LocalKafka
+from schemas.settings import Settings
+from tests.engines import make_settings, running_kafka
+from tests.ingress import Load, check_promise, running_ingress
+from tests.poll import elapse_async, until_async
+
+BUSY_SECONDS = 2.0  # the promise; measured at the client, on a machine that also runs Kafka
+RECOVERY_SECONDS = 40.0
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """One for these tests: each leaves it running."""
+    with running_kafka(tmp_path_factory.mktemp("frozen-kafka")) as kafka:
+        yield kafka
+
+
+def own_settings(tmp_path: Path, broker: LocalKafka, **ingest: object) -> Settings:
+    return make_settings(tmp_path / "data", broker.bootstrap, "http://127.0.0.1:9", ingest=ingest)
+
+
+# An engine dies with the thread that started it, so that thread must outlive the tests.
+STARTER = ThreadPoolExecutor(1)
+
+
+async def start(broker: LocalKafka) -> None:
+    await asyncio.get_running_loop().run_in_executor(STARTER, broker.start, 60.0)
+
+
+def send(broker: LocalKafka, number: int) -> None:
+    assert broker.pid is not None
+    os.kill(broker.pid, number)
+
+
+async def seen(load: Load, status: int, more: int) -> None:
+    goal = load.count(status) + more
+
+    async def enough() -> bool:
+        return load.count(status) >= goal
+
+    await until_async(enough, f"{more} more answers with {status}", RECOVERY_SECONDS)
+
+
+@pytest.mark.parametrize("seconds_away", [3.0, 9.0])  # before and after the producer is given up
+async def test_frozen_kafka(tmp_path: Path, broker: LocalKafka, seconds_away: float) -> None:
+    settings = own_settings(tmp_path, broker)
+    await init_topics(settings)
+    with running_ingress(settings, tmp_path / "ingress.log") as ingress:
+        load = Load(ingress.port)
+        running = asyncio.create_task(load.run())
+        await seen(load, 200, 500)
+        send(broker, signal.SIGSTOP)
+        try:
+            await seen(load, 503, 30)
+
+            async def red() -> bool:
+                return not await asyncio.to_thread(ingress.ready)
+
+            await until_async(red, "readiness is red", 5.0)
+            await elapse_async(seconds_away, "how long Kafka is frozen decides who recovers: the producer or its heir")
+        finally:
+            send(broker, signal.SIGCONT)
+        await seen(load, 200, 500)
+        assert await asyncio.to_thread(ingress.ready)
+        load.stop.set()
+        await running
+        assert ingress.stop() == 0
+    assert load.slowest[503] < BUSY_SECONDS
+    assert load.count(None) == 0
+    await check_promise(settings, load.answers)
+
+
+async def test_killed_kafka(tmp_path: Path, broker: LocalKafka) -> None:
+    settings = own_settings(tmp_path, broker)
+    await init_topics(settings)
+    with running_ingress(settings, tmp_path / "ingress.log") as ingress:
+        load = Load(ingress.port)
+        running = asyncio.create_task(load.run())
+        for _ in range(2):
+            await seen(load, 200, 300)
+            broker.kill()
+            await seen(load, 503, 30)
+            assert not await asyncio.to_thread(ingress.ready)
+            await start(broker)
+            await seen(load, 200, 300)
+        load.stop.set()
+        await running
+        assert ingress.stop() == 0
+    assert load.slowest[503] < BUSY_SECONDS
+    await check_promise(settings, load.answers)
+
+
+async def test_sigterm_while_kafka_is_frozen_ends_in_time(tmp_path: Path, broker: LocalKafka) -> None:
+    settings = own_settings(tmp_path, broker, drain_timeout=3.0)
+    await init_topics(settings)
+    with running_ingress(settings, tmp_path / "ingress.log") as ingress:
+        load = Load(ingress.port)
+        running = asyncio.create_task(load.run())
+        await seen(load, 200, 100)
+        send(broker, signal.SIGSTOP)
+        try:
+            await seen(load, 503, 10)
+            load.stop.set()
+            code = await asyncio.to_thread(ingress.stop, 12.0)
+        finally:
+            send(broker, signal.SIGCONT)
+        await running
+        assert code == 0
+    await check_promise(settings, load.answers)
+
+
+async def test_red_without_traffic(tmp_path: Path, broker: LocalKafka) -> None:
+    settings = own_settings(tmp_path, broker)
+    await init_topics(settings)
+    with running_ingress(settings, tmp_path / "ingress.log") as ingress:
+        broker.kill()
+
+        async def ready(wanted: bool) -> bool:
+            return await asyncio.to_thread(ingress.ready) is wanted
+
+        await until_async(lambda: ready(False), "readiness is red", 10.0)
+        await start(broker)
+        await until_async(lambda: ready(True), "readiness is green again", RECOVERY_SECONDS)
