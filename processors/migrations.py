@@ -99,7 +99,7 @@ def _set_expiries(clickhouse: ClickHouse, settings: Settings) -> None:
 def _current_ttl(clickhouse: ClickHouse, table: str) -> str:
     """The table's TTL clause as ClickHouse writes it, or empty."""
     rows = clickhouse.query(
-        "SELECT extract(engine_full, 'TTL .*?\\)(?= SETTINGS|$)') FROM system.tables "
+        "SELECT extract(engine_full, '(TTL .+?)(?: SETTINGS |$)') FROM system.tables "
         "WHERE concat(database, '.', name) = {table:String}",
         {"table": table},
     ).rows

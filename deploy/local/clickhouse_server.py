@@ -19,6 +19,7 @@ from deploy.local.clickhouse_statement import Statement, decompress, statement
 HOST: Final = "127.0.0.1"
 _MAX_BODY: Final = 512 * 1024 * 1024  # the sink sends 64 MB
 _DRAIN_SECONDS: Final = 15.0
+_IDLE_SECONDS: Final = 600.0  # of an open connection: a client must not find its next insert on one just closed
 _OURS: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -106,6 +107,7 @@ async def serve(path: str, port: int, connections: int, memory_bytes: int) -> No
         auto_decompress=False,
         handler_cancellation=True,
         shutdown_timeout=_DRAIN_SECONDS,
+        keepalive_timeout=_IDLE_SECONDS,
     )
     await runner.setup()
     try:
