@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from itertools import pairwise, starmap
 from urllib.parse import unquote, unquote_plus
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deploy.simulate import fleet
 from deploy.simulate.day import DAY_MS, moment
 from deploy.simulate.fleet import Plan, requests
 from deploy.simulate.phone import Phone, Version, phone
@@ -64,6 +66,17 @@ def test_what_a_phone_does_has_an_order(plan: Plan) -> None:
             assert (before == "first_half") == (after == "second_half")
             assert (before == "logged_out") == (after == "login")
         assert kinds[-1] != "first_half", "the day ends with whole pairs"
+
+
+def test_days_end_whole_and_before_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Second halves that are hours late fall on the day's last moments."""
+    monkeypatch.setattr(fleet, "_SECOND_HALF_MS", (1, DAY_MS // 2))
+    for seed in range(50):
+        stream = list(requests(Plan(accounts=40, reports=40, seed=seed)))
+        assert [request.number for request in stream] == list(range(40))
+        assert stream[-1].at < DAY_MS
+        halves = Counter(request.kind for request in stream)
+        assert halves["first_half"] == halves["second_half"]
 
 
 @given(plan=PLANS)
