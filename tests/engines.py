@@ -47,7 +47,7 @@ def running_clickhouse(directory: Path, port: int = 0) -> Iterator[LocalClickHou
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def make_settings(data_dir: Path, bootstrap: str, clickhouse_url: str, **given: Any) -> Settings:
+def make_settings(data_dir: Path, bootstrap: str, clickhouse_url: str, /, **given: Any) -> Settings:
     """Settings of one test: names that no other test has, free ports, four partitions.
 
     Args:
