@@ -63,6 +63,7 @@ def main(given: list[str]) -> int:
         shutil.rmtree(work, ignore_errors=True)
     asked.output.parent.mkdir(parents=True, exist_ok=True)
     asked.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    asked.output.with_suffix(".md").write_text(summary.markdown(document), encoding="utf-8")
     picture = asked.output.with_suffix(".png") if asked.quick else PICTURE
     draw(document, picture)
     say("\n" + "\n".join(summary.lines(document)) + f"\nwritten: {asked.output}, {picture}")

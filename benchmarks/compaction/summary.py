@@ -91,6 +91,30 @@ def lines(document: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def markdown(document: Mapping[str, Any]) -> str:
+    """The document as Markdown tables, for the docs."""
+    where = document["machine"]
+    found = [
+        f"Measured {where['measured_at'][:10]} on {where['cores']} cores ({where['processor']}, {where['memory_gib']} "
+        f"GiB, load {where['load_1m']} before), Python {where['python']}; {document['rounds']} alternating runs, medians."
+    ]
+    for size in document["sizes"]:
+        for mix, title in (("new", "every selector new"), ("mixed", "known selectors, 95 % unchanged")):
+            found += ["", f"**{size['selectors']:,} selectors, {title}**", ""]
+            found += ["| contender | records/s | lowest to highest | CPU us/record | peak MiB | start s |"]
+            found += ["|---|---|---|---|---|---|"]
+            found += [_row(name, each) for name, each in size[mix]["figures"].items()]
+    return "\n".join([*found, "", *(f"- {line.strip()}" for line in lines(document)), ""])
+
+
+def _row(name: str, figure: Mapping[str, Any]) -> str:
+    rates = f"{figure['rate']:,} | {figure['lowest']:,} to {figure['highest']:,}"
+    return (
+        f"| {name} | {rates} | {figure['cpu_us_per_record']:.1f} | {figure['peak_mib']:,} "
+        f"| {figure['start_seconds']:.1f} |"
+    )
+
+
 def _asked(entry: Mapping[str, Any]) -> str:
     if entry["asked"] is None:
         return ""
