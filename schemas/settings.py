@@ -134,12 +134,17 @@ class Sink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Dashboard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The churn pages."""
+    """The churn pages. Times in seconds."""
 
     host: str = "127.0.0.1"
     port: Port = 8088
     user: str = "admin"
     password: Secret = field(default_factory=Secret)
+    refresh_seconds: Seconds = 30.0  # how often it looks whether the history moved; a build rests 10 x its length too
+    rebuild_timeout: Seconds = 1800.0  # one roll-up; 10 million rows take 20 s on 2 cores (benchmarks/churn.py)
+    ingest_urls: str = ""  # whose /metrics the page shows, `http://host:port[,…]`; empty: the port on this machine
+    compact_urls: str = ""
+    sink_urls: str = ""
 
 
 class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,7 +19,11 @@ COMMANDS: Final[dict[str, str]] = {
     "init": "deploy.cli.init",
     "doctor": "deploy.cli.doctor",
     "simulate": "deploy.cli.simulate",
+    "lookup": "deploy.cli.lookup",
+    "churn": "deploy.cli.churn",
     "account-xml": "deploy.cli.account_xml",
+    "rebuild": "deploy.cli.rebuild",
+    "adopt-log": "deploy.cli.adopt_log",
 }
 
 
