@@ -23,6 +23,7 @@ from ingest.template_set import TemplateSet, template_set
 from schemas.settings import Ingest, Settings
 
 _REJECT_CLOSE_SECONDS: Final = 1.0
+_SETTLE_SECONDS: Final = 1.0  # well below the 2 s in which Kafka's absence must be answered
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
@@ -44,6 +45,7 @@ def make_app(settings: Settings, metrics_directory: str = "") -> Starlette:
         rejects = RejectSink(settings, metrics.reject_dropped)
         install(app, templates, sink, settings.ingest, rejects.offer, metrics_directory)
         gauge = asyncio.create_task(_watch(sink))
+        await _settle(sink)
         try:
             yield {"limits": HttpLimits.of(settings.ingest)}
         finally:
@@ -110,6 +112,14 @@ def _is_local(request: Request) -> bool:
         mapped = getattr(address, "ipv4_mapped", None)
         return (mapped or address).is_loopback
     return False
+
+
+async def _settle(sink: ReportSink) -> None:
+    """Give Kafka a moment before the first request is taken: a worker that joins others should not answer 503 first."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLE_SECONDS):
+            while sink.trouble() is not None:  # noqa: ASYNC110 - the port has no event for this, and needs none else
+                await asyncio.sleep(0.02)
 
 
 async def _watch(sink: KafkaSink) -> None:

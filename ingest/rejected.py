@@ -1,7 +1,6 @@
 """The record of a refused request, with every secret masked (design.md sections 3 and 4). Pure."""
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,7 +18,16 @@ RECORDED: Final = frozenset({400, 413, 415})
 _UNPARSED: Final = frozenset({"not_json", "content_type", "too_many", "not_http", "too_large"})
 _SHAPE: Final = 256  # characters of a shape
 _TEXT: Final = 256  # characters of a field
-_MEDIA: Final = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
+# Of other media types only the shape is kept: the header is a client's text like any other.
+_MEDIA: Final = frozenset(
+    f"{kind}/{name}"
+    for kind, names in (
+        ("application", ("json", "x-www-form-urlencoded", "xml", "octet-stream", "x-msgpack", "cbor", "problem+json")),
+        ("multipart", ("form-data", "mixed")),
+        ("text", ("plain", "xml", "html", "json", "csv")),
+    )
+    for name in names
+)
 
 
 def rejected_message(
@@ -58,11 +66,11 @@ def rejected_message(
 
 def outline(content_type: str, body: bytes) -> dict[str, str | int | None]:
     """What may be kept of a body nobody understood: length (bytes), SHA-256, media type, shape."""
-    media = _MEDIA.match(content_type)
+    media = content_type.partition(";")[0].strip().lower()
     return {
         "body_length": len(body),
         "body_sha256": hashlib.sha256(body).hexdigest(),
-        "body_content_type": media[0] if media else None,
+        "body_content_type": media if media in _MEDIA else shape(media.encode("utf-8", "replace")[:64]) or None,
         "body_shape": shape(body),
     }
 

@@ -48,8 +48,7 @@ class Ingress:
 @contextmanager
 def running_ingress(settings: Settings, log: Path, *, ready: bool = True) -> Iterator[Ingress]:
     """Start the role with these settings; killed at the end if it still runs. Its log must hold no traceback."""
-    process = multiprocessing.get_context("spawn").Process(target=_child, args=(settings, str(log)))
-    process.start()
+    process = start_process(settings, log)
     ingress = Ingress(settings.ingest.port, process, log)
     try:
         until(lambda: _listens(ingress), "the ingress listens", START_SECONDS)
@@ -65,6 +64,13 @@ def running_ingress(settings: Settings, log: Path, *, ready: bool = True) -> Ite
         process.join(5)
     text = log.read_text()
     assert not re.search("Traceback|never retrieved|Task was destroyed", text), text
+
+
+def start_process(settings: Settings, log: Path) -> BaseProcess:
+    """The role in a process of its own, its output in `log`."""
+    process = multiprocessing.get_context("spawn").Process(target=_child, args=(settings, str(log)))
+    process.start()
+    return process
 
 
 def _listens(ingress: Ingress) -> bool:

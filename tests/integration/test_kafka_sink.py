@@ -1,0 +1,149 @@
+"""The sink in front of a real Kafka: the contract of every sink, and its own bounds."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import aiokafka
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import MessageAccumulator
+from aiokafka.producer.sender import Sender
+
+from deploy.init import init_topics
+from ingest.kafka_sink import KafkaSink
+from ingest.producer_keeper import make_producer
+from ingest.refusal import BusyError
+from schemas.settings import Settings
+from tests.conftest import SettingsFor
+from tests.ingress import records
+from tests.poll import until_async
+from tests.sink_contract import PARTITIONS, SinkContract, Stage, message
+
+
+@asynccontextmanager
+async def kafka_stage(settings: Settings) -> AsyncIterator[Stage]:
+    await init_topics(settings)
+    sink = KafkaSink(settings)
+    await until_async(lambda: _well(sink), "the sink has a producer")
+
+    async def arrived() -> list[Any]:
+        return [
+            (found.partition, found.key, found.value, found.headers) for found in await records(settings, "reports")
+        ]
+
+    try:
+        yield Stage(sink, arrived)
+    finally:
+        await sink.close(5.0)
+
+
+async def _well(sink: KafkaSink) -> bool:
+    return sink.trouble() is None
+
+
+class TestKafkaSink(SinkContract):
+    @pytest.fixture(autouse=True)
+    def _settings(self, settings_for: SettingsFor) -> None:
+        self.settings = settings_for(partitions=PARTITIONS)
+
+    def make_stage(self) -> AbstractAsyncContextManager[Stage]:
+        return kafka_stage(self.settings)
+
+
+async def test_too_many_in_flight(settings_for: SettingsFor) -> None:
+    async with kafka_stage(settings_for(ingest={"max_in_flight": 10})) as stage:
+        waiting = [asyncio.ensure_future(stage.sink.publish(message(number))) for number in range(10)]
+        with pytest.raises(BusyError) as caught:
+            stage.sink.publish(message(10))
+        assert caught.value.status == 429
+        await asyncio.gather(*waiting)
+        await stage.sink.publish(message(11))
+        assert len(await stage.arrived()) == 11
+
+
+async def test_too_many_bytes_in_flight(settings_for: SettingsFor) -> None:
+    async with kafka_stage(settings_for(ingest={"max_in_flight_bytes": 4000})) as stage:
+        waiting: list[asyncio.Future[None]] = []
+        with pytest.raises(BusyError) as caught:
+            for number in range(100):
+                waiting.append(asyncio.ensure_future(stage.sink.publish(message(number))))
+        assert caught.value.status == 429
+        assert 2 <= len(waiting) <= 8
+        await asyncio.gather(*waiting)
+        assert len(await stage.arrived()) == len(waiting)
+
+
+async def test_batches_larger_than_one(settings_for: SettingsFor) -> None:
+    """More than a batch (256 KiB) waits for one partition: it goes out in several, all confirmed."""
+    async with kafka_stage(settings_for(partitions=1)) as stage:
+        await asyncio.gather(*(stage.sink.publish(message(number)) for number in range(3000)))
+        assert len({value for _, _, value, _ in await stage.arrived()}) == 3000
+
+
+async def test_a_topic_with_other_partitions_is_trouble(settings_for: SettingsFor) -> None:
+    settings = settings_for(partitions=2)
+    await init_topics(settings)
+    sink = KafkaSink(msgspec.structs.replace(settings, partitions=3))
+    try:
+
+        async def said() -> bool:
+            return "has 2 partitions, the settings say 3" in (sink.trouble() or "")
+
+        await until_async(said, "the trouble names the partitions")
+        with pytest.raises(BusyError):
+            await sink.publish(message(1))
+    finally:
+        await sink.close(1.0)
+
+
+async def test_a_message_that_times_out_before_it_is_sent_is_never_sent(settings_for: SettingsFor) -> None:
+    """A queue behind a batch that does not land: what waited in it is answered 503 and dropped."""
+    settings = settings_for(partitions=1, ingest={"confirm_timeout": 0.3, "stuck_after": 3.0})
+    await init_topics(settings)
+    held, begun = asyncio.Event(), asyncio.Event()
+    delayed: list[AIOKafkaProducer] = []
+
+    def slow(given: Settings) -> AIOKafkaProducer:
+        producer = make_producer(given)
+        send = producer.send_batch
+
+        async def send_batch(*arguments: Any, **named: Any) -> Any:
+            begun.set()
+            await held.wait()
+            return await send(*arguments, **named)
+
+        producer.send_batch = send_batch
+        delayed.append(producer)
+        return producer
+
+    sink = KafkaSink(settings, slow)
+    await until_async(lambda: _well(sink), "the sink has a producer")
+    first = asyncio.ensure_future(sink.publish(message(1)))
+    await begun.wait()  # its batch is closed before the second comes
+    second = asyncio.ensure_future(sink.publish(message(2)))
+    for each in (first, second):
+        with pytest.raises(BusyError) as caught:
+            await each
+        assert caught.value.status == 503
+    assert sink.trouble() is not None
+    with pytest.raises(BusyError):
+        sink.publish(message(3))
+    held.set()
+    await until_async(lambda: _well(sink), "the batch has landed")
+    await sink.publish(message(4))
+    keys = [found.key for found in await records(settings, "reports")]
+    await sink.close(5.0)
+    assert keys == [b"S1", b"S4"]
+    assert len(delayed) == 1
+
+
+def test_aiokafka_still_has_the_parts_we_end_by_force() -> None:
+    """`ingest.producer_keeper._force` reaches into aiokafka: look there before raising the version pinned here."""
+    assert aiokafka.__version__ == "0.14.0"
+    assert callable(Sender._fail_all)
+    assert isinstance(Sender.sender_task, property)
+    for name in ("_pop_batch", "reenqueue", "fail_all"):
+        assert callable(getattr(MessageAccumulator, name))
