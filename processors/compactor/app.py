@@ -14,7 +14,7 @@ from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types import TP, EventT, Message, StreamT
 from yarl import URL
 
-from processors.compactor.ownership import Batch
+from processors.compactor.intake import Batch
 from processors.compactor.table import Table
 from processors.compactor.transport import Consumer, Reports, Transport
 from schemas.kafka_client import client_options

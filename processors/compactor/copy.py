@@ -65,8 +65,8 @@ class Copy:
             return "it is older than the changelog's tombstones"
         return None
 
-    def restart(self) -> None:
-        """Forget all of it; the position is the start of the changelog."""
+    def restart(self, rebuilt: int = 0) -> None:
+        """Forget all of it; the position is the start of the changelog. `rebuilt`: as in `Position`."""
         self._store.drop(self.partition)
         self.position = Position(
             latest=0,
@@ -76,6 +76,7 @@ class Copy:
             source=0,
             log_id=self._identities.reports,
             at=self._clock(),
+            rebuilt=rebuilt,
         )
 
     def load(self, keys: Sequence[bytes]) -> dict[bytes, State]:
@@ -153,6 +154,7 @@ class Copy:
             source=source,
             log_id=self._identities.reports,
             at=self._clock(),
+            rebuilt=held.rebuilt,
         )
 
 

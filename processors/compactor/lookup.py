@@ -21,6 +21,10 @@ class Owner(Protocol):
     partition: int
     next_offset: int
 
+    @property
+    def complete(self) -> bool:
+        """Whether the table has been read in whole, also after a rebuild."""
+
 
 class View(Protocol):
     """What a lookup may know of the table."""
@@ -81,7 +85,7 @@ class Lookup:
             else:
                 unknown.append(selector)
         if unknown:
-            self._must_be_confirmed(owner.partition)
+            self._must_be_sure(owner)
         return SelectorsAnswer(selectors=found, unknown=unknown, as_of=[as_of])
 
     async def account(self, username: str, hop: bool) -> AccountAnswer:
@@ -111,15 +115,19 @@ class Lookup:
     def _own_account(self, owner: Owner, username: str) -> AccountAnswer:
         as_of = self._as_of(owner)
         found = [answer_of(latest, as_of) for latest in owner.copy.account(username)]
-        self._must_be_confirmed(owner.partition)
+        self._must_be_sure(owner)
         return AccountAnswer(username=username, selectors=found, as_of=[as_of])
 
     def _as_of(self, owner: Owner) -> AsOf:
         return AsOf(partition=owner.partition, offset=owner.next_offset, lag=self._view.lag(owner))
 
-    def _must_be_confirmed(self, partition: int) -> None:
+    def _must_be_sure(self, owner: Owner) -> None:
         if not self._view.confirmed():
-            raise UnavailableError(f"partition {partition}: not confirmed by Kafka that this worker still holds it")
+            raise UnavailableError(
+                f"partition {owner.partition}: Kafka has not confirmed of late that it is still here"
+            )
+        if not owner.complete:
+            raise UnavailableError(f"partition {owner.partition} is being rebuilt")
 
     def _elsewhere(self, holders: dict[int, str], partition: int, hop: bool) -> str:
         url = holders.get(partition)

@@ -18,6 +18,7 @@ class Metrics:
         self._rejected = self._counter("rejected", "Bad records by reason", "reason")
         self._batches = self._counter("batches", "Committed transactions")
         self._failures = self._counter("failures", "Batches or take-overs that had to be tried again")
+        self._followed = self._counter("followed", "Changelog records read into local copies")
         self._lookups = self._counter("lookups", "Lookup requests by outcome", "outcome")
         self._seconds = Histogram(
             "pushtokens_compactor_batch_seconds", "Time of a batch, merge to commit", registry=self._registry
@@ -53,6 +54,10 @@ class Metrics:
     def failure(self) -> None:
         """A partition had to be taken up again."""
         self._failures.inc()
+
+    def followed(self, records: int) -> None:
+        """Records of the changelog went into a local copy."""
+        self._followed.inc(records)
 
     def lookup(self, outcome: str) -> None:
         """A lookup was answered: `found`, `unknown`, `unavailable` or `refused`."""

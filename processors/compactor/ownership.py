@@ -9,16 +9,16 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from aiokafka.errors import KafkaError
 
 from processors.compactor.batch import Folded, fold, join
 from processors.compactor.copy import Copy
+from processors.compactor.intake import Batch, Intake
 from processors.compactor.messages import Output
-from processors.compactor.offsets import verify
+from processors.compactor.offsets import mark_of, mark_text, verify
 from processors.compactor.reading import Log, LogRecord, read
 from processors.compactor.rules import State
 from processors.compactor.writer import FencedError, TransactionError, Writer
@@ -32,33 +32,6 @@ logger: Final = logging.getLogger(__name__)
 SLICE: Final = 250
 FIRST_RETRY_SECONDS: Final = 0.2
 LAST_RETRY_SECONDS: Final = 5.0
-QUEUE: Final = 2  # batches that wait per partition: one to go on with at once, one on its way from the fetcher
-
-
-class Batch:
-    """Records of one partition as the consumer fetched them, and how to say that they are done with."""
-
-    __slots__ = ("done", "records")
-
-    def __init__(self, records: Sequence[LogRecord], done: Callable[[], object]) -> None:
-        self.records = records
-        self.done = done
-
-
-class Source(Protocol):
-    """What an owner needs of the consumer of `reports`."""
-
-    async def seek(self, partition: int, offset: int) -> None:
-        """Read on from `offset`; nothing happens when the partition is no longer assigned."""
-
-    def pause(self, partition: int) -> None:
-        """Fetch no more of a partition for now."""
-
-    def resume(self, partition: int) -> None:
-        """Fetch a partition again."""
-
-    def highwater(self, partition: int) -> int | None:
-        """The log's end as the last fetch saw it; None: not fetched yet."""
 
 
 class Ownership:
@@ -71,26 +44,23 @@ class Ownership:
         self.next_offset = 0
         self._shared = shared
         self._log = Log(shared.identities.reports, copy.partition, shared.partitions)
-        self._queue: deque[Batch] = deque()
-        self._wake = asyncio.Event()
-        self._closing = asyncio.Event()
+        self._intake = Intake(copy.partition, shared.source, shared.max_batch)
         self._gap: tuple[int, int] | None = None
         self._writer: Writer | None = None
+        self._mark = mark_of(shared.identities)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the table holds all that it held before a rebuild: only then is an unknown selector unknown."""
+        return self.next_offset >= self._mark.until
 
     def offer(self, batch: Batch) -> None:
-        """Take a fetched batch; while two wait, the partition is not fetched."""
-        if self._closing.is_set():
-            batch.done()
-            return
-        self._queue.append(batch)
-        self._wake.set()
-        if len(self._queue) >= QUEUE:
-            self._shared.source.pause(self.partition)
+        """Take a fetched batch."""
+        self._intake.offer(batch)
 
     def close(self) -> None:
         """Finish the batch under way, take no other; `run` then returns."""
-        self._closing.set()
-        self._wake.set()
+        self._intake.close()
 
     async def run(self) -> None:
         """Own the partition until `close`.
@@ -99,7 +69,7 @@ class Ownership:
             LogIdentityError: the log is not the one that the committed offset belongs to.
         """
         retry = FIRST_RETRY_SECONDS
-        while not self._closing.is_set():
+        while not self._intake.closing.is_set():
             try:
                 await self._take_up()
                 retry = FIRST_RETRY_SECONDS
@@ -113,29 +83,23 @@ class Ownership:
             finally:
                 self.active = False
                 self._shared.tail.release(self.partition)
-                self._discard()
+                self._intake.discard()
                 await self._give_up()
 
     async def _pause(self, error: Exception, seconds: float) -> None:
         logger.warning("partition %d: %s; taken up again in %.1f s", self.partition, error, seconds)
         self._shared.metrics.failure()
         self.active = False
-        self._discard()
+        self._intake.discard()
         await self._give_up()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._closing.wait()
+                await self._intake.closing.wait()
 
     async def _give_up(self) -> None:
         if self._writer is not None:
             writer, self._writer = self._writer, None
             await writer.close()
-
-    def _discard(self) -> None:
-        """What is queued will be fetched again from the committed offset."""
-        while self._queue:
-            self._queue.popleft().done()
-        self._shared.source.resume(self.partition)
 
     async def _take_up(self) -> None:
         shared, copy = self._shared, self.copy
@@ -148,8 +112,12 @@ class Ownership:
         committed = await shared.offsets.committed(self.partition)
         end = await shared.tail.source_end(self.partition)
         self.next_offset = verify(committed, shared.identities, end, f"{shared.topic}[{self.partition}]")
+        self._mark = mark_of(shared.identities, committed.mark)
+        if copy.position.rebuilt != self._mark.rebuilt:
+            copy.restart(self._mark.rebuilt)
+            raise TransactionError("a rebuild was asked for: the local copy is made again")
         if committed.offset is not None and copy.position.source > committed.offset:
-            copy.restart()
+            copy.restart(self._mark.rebuilt)
             raise TransactionError(f"Kafka lost commits ({copy.position.source} applied, {committed.offset} known)")
         await shared.source.seek(self.partition, self.next_offset)
         self._gap = None
@@ -160,34 +128,17 @@ class Ownership:
         )
 
     async def _work(self) -> None:
-        while True:
-            while not self._queue and not self._closing.is_set():
-                self._wake.clear()
-                await self._wake.wait()
-            if self._closing.is_set():
-                return
-            batches = self._take()
+        while batches := await self._intake.take():
             records = [record for batch in batches for record in batch.records if record.offset >= self.next_offset]
             if not records:
                 await self._shared.check_log()  # replays, or a new log under the old name
             elif self._in_order(records[0].offset):
                 await self._process(records)
             else:
-                self._discard()
+                self._intake.discard()
                 await self._shared.source.seek(self.partition, self.next_offset)
             for batch in batches:
                 batch.done()
-
-    def _take(self) -> list[Batch]:
-        """The queued batches up to `max_batch` records: one transaction costs the same for one as for thousands."""
-        taken = [self._queue.popleft()]
-        size = len(taken[0].records)
-        while self._queue and size + len(self._queue[0].records) <= self._shared.max_batch:
-            size += len(self._queue[0].records)
-            taken.append(self._queue.popleft())
-        if len(self._queue) < QUEUE:
-            self._shared.source.resume(self.partition)
-        return taken
 
     def _in_order(self, first: int) -> bool:
         """Whether a batch that starts at `first` may be applied now.
@@ -208,7 +159,7 @@ class Ownership:
         folded = await self._fold(records)
         found = Output(folded)
         next_offset = records[-1].offset + 1
-        ends = await self._writer.commit(found, next_offset, self._shared.mark)
+        ends = await self._writer.commit(found, next_offset, mark_text(self._mark))
         self.copy.apply(folded, found, ends.latest, ends.removals, next_offset)
         self._shared.step("stored")
         self.next_offset = next_offset

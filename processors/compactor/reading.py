@@ -13,16 +13,23 @@ FUTURE: Final = "received_in_future"
 
 
 class LogRecord(Protocol):
-    """The members used of a consumed message (aiokafka's `ConsumerRecord`); `timestamp` is the append time in ms."""
+    """The members used of a consumed message (aiokafka's `ConsumerRecord`)."""
 
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Its place in the partition."""
+
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int:
+        """When the log took it (ms since the epoch)."""
+
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """The selector, if its producer was right."""
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """The record; None is a mistake on this topic."""
 
 
 class Log(NamedTuple):

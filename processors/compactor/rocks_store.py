@@ -103,7 +103,7 @@ class RocksStore:
         self._db.delete(_PREFIX.pack(b"p", partition))
         for letter in (b"l", b"r", b"a"):
             prefix = _PREFIX.pack(letter, partition)
-            self._db.delete_range(prefix, prefix[:1] + (int.from_bytes(prefix[1:], "big") + 1).to_bytes(2, "big"))
+            self._db.delete_range(prefix, (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big"))
 
     def held(self) -> list[int]:
         """As `Store.held`."""

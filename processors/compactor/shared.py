@@ -6,9 +6,9 @@ from typing import Any
 
 from processors.compactor.batch import Folded
 from processors.compactor.copy import Identities
+from processors.compactor.intake import Source
 from processors.compactor.metrics import Metrics
-from processors.compactor.offsets import Offsets, mark_text
-from processors.compactor.ownership import Source
+from processors.compactor.offsets import Offsets
 from processors.compactor.rules import rules_of
 from processors.compactor.tail import Tail
 from processors.compactor.writer import Step, Writer
@@ -37,11 +37,10 @@ class Shared:
         self.max_batch = settings.compact.max_batch
         self.session_timeout = settings.compact.session_timeout
         self.identities = identities
-        self.mark = mark_text(identities)
         self.source = source
         self.metrics = metrics
         self.step = step
-        self.tail = Tail(options, self.topics)
+        self.tail = Tail(options, self.topics, metrics.followed)
         self.offsets = Offsets(options, self.group, self.topic)
         self._options = dict(options)
         self._timeout = settings.compact.transaction_timeout

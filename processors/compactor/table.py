@@ -15,9 +15,10 @@ from typing import Any, Final
 from aiokafka.errors import KafkaError
 
 from processors.compactor.copy import Copy
+from processors.compactor.intake import Batch, Source
 from processors.compactor.memory_store import MemoryStore
 from processors.compactor.metrics import Metrics
-from processors.compactor.ownership import Batch, Ownership, Source
+from processors.compactor.ownership import Ownership
 from processors.compactor.rocks_store import RocksStore
 from processors.compactor.shared import Shared, read_identities
 from processors.compactor.store import Store

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -37,8 +37,9 @@ class Ends(NamedTuple):
 class Tail:
     """The consumer of `latest` and `removals`."""
 
-    def __init__(self, options: Mapping[str, Any], topics: Topics) -> None:
-        self._options, self._topics = dict(options), topics
+    def __init__(self, options: Mapping[str, Any], topics: Topics, count: Callable[[int], None]) -> None:
+        """Nothing is connected yet; `count` is told how many records were followed."""
+        self._options, self._topics, self._count = dict(options), topics, count
         self._copies: dict[int, Copy] = {}
         self._assigned: frozenset[int] = frozenset()
         self._changed = asyncio.Event()
@@ -163,7 +164,7 @@ class Tail:
             self._consumer.seek(latest, copy.position.latest)
             self._consumer.seek(removals, copy.position.removals)
 
-    async def _apply(self, found: Mapping[TopicPartition, Iterable[Any]]) -> None:
+    async def _apply(self, found: Mapping[TopicPartition, Sequence[Any]]) -> None:
         moved = False
         for partition, copy in list(self._copies.items()):
             latest, removals = self._at(partition)
@@ -173,7 +174,9 @@ class Tail:
                 continue
             if self._copies.get(partition) is not copy:
                 continue
-            copy.follow(found.get(latest, ()), found.get(removals, ()), next_latest, next_removals)
+            puts, gone = found.get(latest, ()), found.get(removals, ())
+            copy.follow(puts, gone, next_latest, next_removals)
+            self._count(len(puts) + len(gone))
             moved = True
         if moved:
             async with self._moved:

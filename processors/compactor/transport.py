@@ -136,7 +136,7 @@ class Transport(FaustTransport):
 
 
 class Reports:
-    """The consumer of `reports`, as the table sees it (`processors.compactor.ownership.Source`)."""
+    """The consumer of `reports`, as the table sees it (`processors.compactor.intake.Source`)."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic

@@ -137,6 +137,8 @@ class Writer:
         for result in await asyncio.gather(*sent, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
+            if result.offset < 0:  # the broker had it already, and has forgotten where (DUPLICATE_SEQUENCE_NUMBER)
+                raise KafkaError(f"{topic}: confirmed without an offset")
             next_offset = result.offset + last_count
         return next_offset
 

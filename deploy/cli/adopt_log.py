@@ -1,0 +1,34 @@
+"""`pushtokens adopt-log`: go on after topic `reports` was deleted and made again."""
+
+import argparse
+import asyncio
+import sys
+from typing import Final
+
+from schemas.settings import Settings
+
+HELP: Final = "accept topic reports as it is now, after it was deleted and made again"
+EXAMPLES: Final = """\
+  pushtokens adopt-log        (stop every `pushtokens compact` first, start them again afterwards)
+
+  The newest pairs known so far stay; the new log is read from its beginning."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None: settings say it all."""
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Move the offsets that belong to another log. Returns 0, or 1 when that is not possible now."""
+    from aiokafka.errors import KafkaError
+
+    from processors.compactor.reset import ResetError, adopt
+    from processors.log_identity import TopicMissingError
+
+    try:
+        lines = asyncio.run(adopt(settings))
+    except (ResetError, TopicMissingError, KafkaError, OSError) as error:
+        print(f"pushtokens: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(lines))
+    return 0

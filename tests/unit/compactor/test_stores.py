@@ -1,0 +1,99 @@
+"""The contract of a store, kept by both: in memory and on RocksDB."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from processors.compactor.memory_store import MemoryStore
+from processors.compactor.rocks_store import RocksStore
+from processors.compactor.store import Account, Position, Store, StoreError, Write, decode_position
+
+
+def position(latest: int) -> Position:
+    return Position(latest=latest, removals=0, latest_id="L", removals_id="R", source=0, log_id="A", at=1)
+
+
+def put(at: int = 1, **given: object) -> Write:
+    fields: dict[str, object] = {"latest": {}, "removals": {}, "added": [], "dropped": [], "position": position(at)}
+    return Write(**(fields | given))  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=["memory", "rocksdb"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made: Store = MemoryStore() if request.param == "memory" else RocksStore(tmp_path / "store")
+    yield made
+    made.close()
+
+
+def test_nothing_is_held_at_first(store: Store) -> None:
+    assert store.latest(0, [b"a"]) == [None]
+    assert store.removals(0, []) == []
+    assert store.selectors(0, "ann") == []
+    assert store.position(0) is None
+    assert store.held() == []
+
+
+def test_values_come_back_in_the_order_asked(store: Store) -> None:
+    store.write(0, put(latest={b"a": b"1", b"b": b"2"}, removals={b"c": b"3"}))
+    assert store.latest(0, [b"b", b"x", b"a"]) == [b"2", None, b"1"]
+    assert store.removals(0, [b"a", b"c"]) == [None, b"3"]
+
+
+def test_none_takes_a_value_away(store: Store) -> None:
+    store.write(0, put(latest={b"a": b"1"}, removals={b"a": b"2"}))
+    store.write(0, put(latest={b"a": None, b"never": None}))
+    assert (store.latest(0, [b"a"]), store.removals(0, [b"a"])) == ([None], [b"2"])
+
+
+def test_partitions_are_apart(store: Store) -> None:
+    store.write(0, put(latest={b"a": b"0"}, added=[Account("ann", b"a")]))
+    store.write(256, put(at=9, latest={b"a": b"256"}))
+    assert (store.latest(0, [b"a"]), store.latest(256, [b"a"])) == ([b"0"], [b"256"])
+    assert store.held() == [0, 256]
+    store.drop(0)
+    assert (store.latest(0, [b"a"]), store.selectors(0, "ann"), store.position(0)) == ([None], [], None)
+    assert (store.latest(256, [b"a"]), store.position(256)) == ([b"256"], position(9))
+    assert store.held() == [256]
+
+
+def test_the_last_partition_number_can_be_dropped(store: Store) -> None:
+    store.write(65_535, put(latest={b"a": b"1"}, removals={b"b": b"2"}))
+    store.drop(65_535)
+    assert (store.latest(65_535, [b"a"]), store.removals(65_535, [b"b"])) == ([None], [None])
+
+
+@pytest.mark.parametrize("name", ["ann", "", "a\0b", "ann@example.net/ä+1", "x" * 300])
+def test_the_index_has_the_selectors_of_an_account_in_order(store: Store, name: str) -> None:
+    store.write(0, put(added=[Account(name, b"s2"), Account(name, b"s1"), Account(name + "1", b"s3")]))
+    assert store.selectors(0, name) == [b"s1", b"s2"]
+    store.write(0, put(dropped=[Account(name, b"s2"), Account("nobody", b"s1")], added=[Account(name, b"s1")]))
+    assert store.selectors(0, name) == [b"s1"]
+
+
+def test_an_entry_that_moves_within_one_write_stays(store: Store) -> None:
+    store.write(0, put(added=[Account("ann", b"s")]))
+    store.write(0, put(dropped=[Account("ann", b"s")], added=[Account("bob", b"s")]))
+    assert (store.selectors(0, "ann"), store.selectors(0, "bob")) == ([], [b"s"])
+
+
+def test_rocksdb_finds_everything_again(tmp_path: Path) -> None:
+    store = RocksStore(tmp_path / "store")
+    store.write(3, put(at=7, latest={b"a": b"1"}, removals={b"b": b"2"}, added=[Account("ann", b"a")]))
+    store.close()
+    store = RocksStore(tmp_path / "store")
+    assert (store.latest(3, [b"a"]), store.removals(3, [b"b"]), store.selectors(3, "ann")) == ([b"1"], [b"2"], [b"a"])
+    assert store.position(3) == position(7)
+    store.close()
+
+
+def test_rocksdb_in_use_says_what_to_do(tmp_path: Path) -> None:
+    store = RocksStore(tmp_path / "store")
+    with pytest.raises(StoreError, match="another worker"):
+        RocksStore(tmp_path / "store")
+    store.close()
+
+
+def test_a_position_of_an_unknown_form_counts_as_none() -> None:
+    assert decode_position(b'{"v":2}') is None
+    assert decode_position(b"\xff") is None
