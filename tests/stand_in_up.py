@@ -11,7 +11,6 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from deploy.init import init_topics
 from deploy.local import up
 from deploy.local.process import Process, python_path
 from deploy.local.services import targets
@@ -62,11 +61,15 @@ def serve(name: str, port: int) -> int:
     return 0
 
 
+async def nothing(settings: Settings) -> None:
+    """In place of the ClickHouse schema, which stand-ins do not need."""
+
+
 def main(arguments: list[str]) -> int:
     """A role when two arguments name it and its port, else `up`."""
     if arguments:
         return serve(arguments[0], int(arguments[1]))
-    for name, stand_in in {"Role": StandInRole, "init": init_topics, "STATUS_SECONDS": 0.5}.items():
+    for name, stand_in in {"Role": StandInRole, "init_schema": nothing, "STATUS_SECONDS": 0.5}.items():
         assert hasattr(up, name)
         setattr(up, name, stand_in)
     return up.run(read_settings(os.environ))

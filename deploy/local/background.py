@@ -5,10 +5,9 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
-_TICK: Final = 0.05
 
 
 class Stopped(Exception):  # noqa: N818  (no error: what was asked for)
@@ -72,21 +71,6 @@ class Task(Generic[T]):
             self._error = error
         finally:
             self._done.set()
-
-
-def wait_all(tasks: "list[Task[T]]", signals: Signals, each: Callable[[], None] = lambda: None) -> list[T]:
-    """Wait for all, calling `each` meanwhile; returns their results, raises the first error.
-
-    Raises:
-        Stopped: a signal came first.
-    """
-    while True:
-        each()
-        if failed := [task for task in tasks if task.done and task._error]:
-            failed[0].result()
-        if all(task.done for task in tasks):
-            return [task.result() for task in tasks]
-        signals.pause(_TICK)
 
 
 def deadline_in(seconds: float) -> float:

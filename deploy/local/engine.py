@@ -28,6 +28,8 @@ class Engine(ABC):
         self.name = name
         self.directory = data_dir.absolute()
         self.port = port
+        self.output = self.directory / "logs" / f"{name}.out"  # its standard output and error
+        self.log = self.output
         self._process: Process | None = None
 
     @abstractmethod
@@ -45,11 +47,6 @@ class Engine(ABC):
     def environment(self) -> dict[str, str]:
         """Variables on top of this process's own."""
         return {}
-
-    @property
-    def output(self) -> Path:
-        """The file that takes its standard output and error."""
-        return self.directory / "logs" / f"{self.name}.out"
 
     @property
     def pid(self) -> int | None:

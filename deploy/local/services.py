@@ -22,6 +22,7 @@ class Service(Protocol):
     """A process under supervision."""
 
     name: str
+    log: Path
 
     def spawn(self) -> None:
         """Start it and return at once."""

@@ -23,6 +23,7 @@ class Watched:
         self.service = service
         self.restarts = Restarts()
         self.next_start: float | None = None
+        self.starting = False
 
     def spawn(self, now: float) -> None:
         """Start it (again)."""
@@ -41,15 +42,24 @@ class Supervisor:
         self._watched: dict[str, Watched] = {}
         self._trimmed = 0.0
 
-    def start(self, service: Service) -> None:
-        """Start a process and keep it under watch from now on."""
+    def start(self, service: Service, *, watch: bool = True) -> None:
+        """Start a process and keep it under watch from now on, or (`watch` False) from the call of `watch` on."""
         watched = Watched(service)
+        watched.starting = not watch
         self._watched[service.name] = watched
         watched.spawn(self._clock())
 
+    def watch(self, name: str) -> None:
+        """From now on start it again when it ends."""
+        self._watched[name].starting = False
+
     def dead(self) -> list[tuple[Service, int]]:
         """The processes that are not running now, each with how many times it was started again."""
-        return [(each.service, each.restarts.count) for each in self._watched.values() if not each.service.running]
+        return [
+            (each.service, each.restarts.count)
+            for each in self._watched.values()
+            if not each.starting and not each.service.running
+        ]
 
     def troubles(self) -> tuple[str, ...]:
         """What is not as it should be, for the status line."""
@@ -65,6 +75,8 @@ class Supervisor:
         """Notice what ended, start again what is due, kill what hangs, keep logs bounded."""
         now = self._clock()
         for name, watched in self._watched.items():
+            if watched.starting:
+                continue
             if watched.next_start is not None:
                 if now >= watched.next_start:
                     self._start_again(name, watched, now)

@@ -4,15 +4,16 @@ import asyncio
 import logging
 import sys
 import time
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from deploy.init import InitError, init
+from deploy.init import InitError, init_schema, init_topics
 from deploy.local.announce import announcement
-from deploy.local.background import Signals, Stopped, Task, wait_all
+from deploy.local.background import Signals, Stopped, Task, deadline_in
 from deploy.local.console import Console
 from deploy.local.data_dir import DataDir, DataDirError
 from deploy.local.engine import Engine, EngineStartError
@@ -81,13 +82,12 @@ class Up:
         self._probe = Probe(targets(settings))
         self._supervisor = Supervisor(console, self._probe)
         self._began = time.monotonic()
+        self._note = ""  # what a thread has to say while all is starting
 
     def run(self) -> int:
         """Start, watch, stop."""
         try:
-            self._start_engines()
-            self._initialise()
-            self._start_roles()
+            self._start()
             self._console.say(announcement(self._settings, self._data, time.monotonic() - self._began))
             self._watch()
         except Stopped:
@@ -96,63 +96,82 @@ class Up:
             self._stop()
         return 0
 
-    def _start_engines(self) -> None:
-        """Both at once; the main thread starts the processes, threads of their own prepare and wait."""
-        engines: list[Engine] = []
-        if self._settings.embedded_clickhouse:
-            engines.append(clickhouse(self._settings, self._data))
+    def _start(self) -> None:
+        """Kafka and what needs it, ClickHouse and what needs it, side by side; the sink needs both."""
+        self._probe.start()
+        self._drive({"kafka": self._kafka_side(), "clickhouse": self._clickhouse_side()})
+        self._start_role("sink")
+        end = deadline_in(self._settings.local.start_timeout)
+        while waiting := [name for name in ROLES if not self._probe.health(name).ready]:
+            if time.monotonic() > end:  # slow but alive (a table being recovered): it is not waited for for ever
+                return
+            self._wait_a_little(f"waiting for {', '.join(waiting)} …")
+
+    def _kafka_side(self) -> Iterator[Task[None]]:
         if self._settings.embedded_kafka:
             broker = kafka(self._settings, self._data)
             broker.progress = self._show_download
-            engines.append(broker)
-        self._console.status("starting the engines …")
-        preparing = {engine.name: (engine, Task(engine.prepare)) for engine in engines}
-        waiting: list[Task[None]] = []
-        while preparing:
-            for engine, task in list(preparing.values()):
+            yield from self._engine(broker)
+        yield Task(partial(self._insist, init_topics))
+        self._start_role("ingest")  # the first to answer: phones report whether or not the rest is there yet
+        self._start_role("compact")
+
+    def _clickhouse_side(self) -> Iterator[Task[None]]:
+        if self._settings.embedded_clickhouse:
+            yield from self._engine(clickhouse(self._settings, self._data))
+        yield Task(partial(self._insist, init_schema))
+        self._start_role("dashboard")
+
+    def _engine(self, engine: Engine) -> Iterator[Task[None]]:
+        """Threads of their own prepare and wait; the process is started here, in the main one."""
+        yield Task(engine.prepare)
+        self._supervisor.start(engine, watch=False)
+        yield Task(partial(engine.wait_ready, self._settings.local.start_timeout))
+        self._supervisor.watch(engine.name)
+
+    def _drive(self, sides: dict[str, Iterator[Task[None]]]) -> None:
+        """Go on with each side whenever the task that it waits for is done."""
+        tasks = {name: next(side) for name, side in sides.items()}
+        while tasks:
+            for name, task in list(tasks.items()):
                 if task.done:
                     task.result()
-                    del preparing[engine.name]
-                    self._supervisor.start(engine)
-                    waiting.append(Task(partial(engine.wait_ready, self._settings.local.start_timeout)))
-            self._signals.pause(0.05)
-        wait_all(waiting, self._signals)
+                    following = next(sides[name], None)
+                    if following is None:
+                        del tasks[name]
+                    else:
+                        tasks[name] = following
+            self._wait_a_little(self._note or f"starting {' and '.join(tasks)} …")
 
-    def _initialise(self) -> None:
-        """Topics and schema; engines of someone else's may still be starting, so "not there yet" is tried again."""
-        self._console.status("topics and schema …")
-        end = time.monotonic() + self._settings.local.start_timeout
-        while True:
+    def _insist(self, half: Callable[[Settings], Coroutine[None, None, None]]) -> None:
+        """One half of `init`. Engines of someone else's may still be starting, so "not there yet" is tried again."""
+        end = deadline_in(self._settings.local.start_timeout)
+        while not self._signals.stop.is_set():
             try:
-                wait_all([Task(lambda: asyncio.run(init(self._settings)))], self._signals, self._supervisor.tick)
+                asyncio.run(half(self._settings))
+                self._note = ""
                 return
             except InitError as error:
                 if not error.passing or time.monotonic() > end:
                     raise
-                self._console.status(f"waiting: {error}", every=10.0)
-                self._signals.pause(1.0)
+                self._note = f"waiting: {error}"
+                self._signals.stop.wait(1.0)
 
-    def _start_roles(self) -> None:
-        """All at once, then wait until each is ready; a role that is slow but alive is not waited for for ever."""
-        for name in ROLES:
-            self._supervisor.start(Role(name, self._settings, self._data / "logs"))
-        self._probe.start()
-        end = time.monotonic() + self._settings.local.start_timeout
-        while time.monotonic() < end:
-            waiting = [name for name in ROLES if not self._probe.health(name).ready]
-            if not waiting:
-                return
-            self._console.status(f"waiting for {', '.join(waiting)} …", every=5.0)
-            self._give_up_on_the_dead()
-            self._supervisor.tick()
-            self._signals.pause(0.1)
+    def _start_role(self, name: str) -> None:
+        self._supervisor.start(Role(name, self._settings, self._data / "logs"))
+
+    def _wait_a_little(self, status: str) -> None:
+        self._console.status(status, every=2.0)
+        self._give_up_on_the_dead()
+        self._supervisor.tick()
+        self._signals.pause(0.05)
 
     def _give_up_on_the_dead(self) -> None:
         for service, tries in self._supervisor.dead():
             if tries >= _TRIES or service.exit_code == _USAGE:
                 raise StartError(
                     f"{service.name} does not start (exit code {service.exit_code}); its last log lines:\n"
-                    f"{service.tail()}\nIts log is {self._data / 'logs' / service.name}.log."
+                    f"{service.tail()}\nIts log is {service.log}."
                 )
 
     def _watch(self) -> None:
@@ -174,5 +193,5 @@ class Up:
         self._console.say(f"Stopped in {time.monotonic() - began:.1f} s{ending}.")
 
     def _show_download(self, done: int, total: int) -> None:
-        text = f"first start: Kafka's jars {done / 1e6:.0f} of {total / 1e6:.0f} MB"
-        self._console.status(text, every=2.0)
+        finished = done >= total
+        self._note = "" if finished else f"first start: Kafka's jars {done / 1e6:.0f} of {total / 1e6:.0f} MB"

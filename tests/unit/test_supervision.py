@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ class StandIn:
 
     def __init__(self, name: str, order: list[str] | None = None, *, stubborn: bool = False) -> None:
         self.name = name
+        self.log = Path("stand-in.log")
         self.running = False
         self.exit_code: int | None = None
         self.starts = 0
@@ -209,6 +211,7 @@ def test_a_file_gets_plain_lines_now_and_then() -> None:
     console.status("one", every=1000.0)
     console.status("two", every=1000.0)
     console.say("kept")
+    console.status("three", every=0.0)
     console.status("three", every=0.0)
     assert out.getvalue() == "one\nkept\nthree\n"
 
