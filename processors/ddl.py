@@ -1,9 +1,9 @@
 """ClickHouse schema files as data: loading, planning, rendering. No I/O but reading our own package.
 
-A file `schemas/clickhouse/NNNN_what.sql` holds statements that end in `;` at the end of a line, each of which may run twice
-(`IF NOT EXISTS`). Placeholders: `{{database}}`; `{{engine Family arguments…}}` (the engine of a table that stores rows);
-`{{local}}` (a storing table's suffix), `{{on_cluster}}` and `{{cluster}}`, which are empty text and unused without
-replication. A comment line `-- when: replicated` keeps the statement after it for the replicated variant.
+A file `schemas/clickhouse/NNNN_what.sql` holds statements that end in `;` at the end of a line, each of which may run
+twice (`IF NOT EXISTS`). Placeholders: `{{database}}`; `{{engine Family arguments…}}` (the engine of a table that stores
+rows); `{{local}}` (a storing table's suffix), `{{on_cluster}}` and `{{cluster}}`, which are empty text and unused
+without replication. A comment line `-- when: replicated` keeps the statement after it for the replicated variant.
 """
 
 import hashlib
@@ -99,7 +99,7 @@ def render(text: str, settings: ClickHouse) -> list[str]:
 
 
 def stored(table: str, settings: ClickHouse) -> str:
-    """The full name of the table that holds the rows of `table`: itself, or the local one behind a Distributed table."""
+    """The full name of the table that holds the rows of `table`: itself, or the local one behind a Distributed one."""
     return f"{settings.database}.{table}{'_local' if settings.replicated else ''}"
 
 
@@ -124,7 +124,7 @@ def _fill(match: re.Match[str], settings: ClickHouse) -> str:
 
 
 def _engine(family: str, arguments: list[str], replicated: bool) -> str:
-    """`{shard}`, `{replica}`, `{database}` and `{table}` are the server's own macros (ClickHouse manual, "Data Replication")."""
+    """`{shard}`, `{replica}`, `{database}` and `{table}` are the server's own macros (manual, "Data Replication")."""
     if not replicated:
         return f"{family}({', '.join(arguments)})"
     path = ["'/clickhouse/tables/{shard}/{database}/{table}'", "'{replica}'"]

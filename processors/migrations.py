@@ -71,12 +71,12 @@ def pending(settings: Settings) -> list[str]:
 
 def _applied(clickhouse: ClickHouse, database: str) -> dict[int, str]:
     rows = clickhouse.query(f"SELECT number, toString(checksum) FROM {database}.migrations FINAL").rows  # noqa: S608
-    return {number: checksum for number, checksum in rows}
+    return {int(row[0]): str(row[1]) for row in rows}
 
 
 def _record(clickhouse: ClickHouse, database: str, migration: Migration) -> None:
     clickhouse.command(
-        f"INSERT INTO {database}.migrations (number, name, checksum) "  # noqa: S608
+        f"INSERT INTO {database}.migrations (number, name, checksum) "
         "SETTINGS async_insert = 0 SELECT {number:UInt16}, {name:String}, {checksum:String}",
         {"number": migration.number, "name": migration.name, "checksum": migration.checksum},
     )
