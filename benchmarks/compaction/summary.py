@@ -96,7 +96,7 @@ def markdown(document: Mapping[str, Any]) -> str:
     where = document["machine"]
     found = [
         f"Measured {where['measured_at'][:10]} on {where['cores']} cores ({where['processor']}, {where['memory_gib']} "
-        f"GiB, load {where['load_1m']} before), Python {where['python']}; {document['rounds']} alternating runs, medians."
+        f"GiB, load {where['load_1m']} before), Python {where['python']}; medians of {document['rounds']} rounds."
     ]
     for size in document["sizes"]:
         for mix, title in (("new", "every selector new"), ("mixed", "known selectors, 95 % unchanged")):
