@@ -1,5 +1,5 @@
 -- `selectors` phones over `days` days that end with `last`; each reports `reports` times. Seeded: the same figures each time.
--- Three in five stay to the end, the others leave, one in four of them with a removal. Six in ten are iPhones (two
+-- Three in five stay to the end, the others leave, one in four of them with a removal; a few log out in the middle. Six in ten are iPhones (two
 -- tokens), the rest Android (one token for both slots). Tokens rotate now and then, alone or both at once with a new
 -- install id; brand acme moves to another app id, phone by phone; one in fifty shares its phone with the next selector.
 INSERT INTO reports
@@ -22,7 +22,7 @@ WITH
 SELECT
     fromUnixTimestamp64Milli(at, 'UTC') AS received_at,
     received_at AS appended_at,
-    if(says_so AND k = reports, 'removal', 'report') AS kind,
+    if((says_so AND k = reports) OR (k = intDiv(reports, 2) AND drawn('pauses', 30) = 0), 'removal', 'report') AS kind,
     concat(hex(SHA1(toString(s))), ':', hex(toUInt32(s))) AS selector,
     concat('user', toString(s)) AS username,
     if(kind = 'removal', '', token(if(ios, 'calls', 'one'), if(ios, calls_version, install_version))) AS calls_token,

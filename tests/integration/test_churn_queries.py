@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from processors.churn.figures import figures
@@ -28,7 +28,10 @@ GAPS_MS = (
     29 * DAY_MS, 30 * DAY_MS, 31 * DAY_MS, 269 * DAY_MS, 270 * DAY_MS, 271 * DAY_MS,
 )  # fmt: skip
 APPS = ("", "app", "app.pushkit", "new")
-EXAMPLES = 60 if os.environ.get("SOAK") else 8
+SOAK = bool(os.environ.get("SOAK"))
+EXAMPLES = 60 if SOAK else 8
+# Making a failure smaller takes minutes at a second an example: the long form does it, the short one names metric and row.
+PHASES = tuple(Phase) if SOAK else (Phase.explicit, Phase.reuse, Phase.generate)
 
 
 @st.composite
@@ -137,6 +140,8 @@ def differences(engine: ClickHouse, reference: Reference, chosen: Filters) -> li
 
 @settings(
     max_examples=EXAMPLES,
+    phases=PHASES,
+    print_blob=True,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )

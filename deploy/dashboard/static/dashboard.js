@@ -168,6 +168,7 @@
   }
 
   function fill() {
+    form.reset();
     new URLSearchParams(location.search).forEach((value, name) => {
       if (form.elements[name]) form.elements[name].value = value;
     });
