@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deploy.simulate.connection import Target, target
-from deploy.simulate.driver import Drive, Driver
+from deploy.simulate.driver import AbandonedError, Drive, Driver
 from deploy.simulate.fleet import Plan, requests
 from deploy.simulate.kafka_check import KafkaCheck
 from deploy.simulate.ledger import Ledger
@@ -45,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rate", type=float, default=0.0, metavar="R", help="requests/s on average (default: as fast as possible)")
     add("--concurrency", type=_positive, default=64, metavar="C", help="connections (default 64)")
     add("--attempts", type=_positive, default=8, metavar="A", help="times a phone tries when told to wait (default 8)")
+    add(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="T",
+        help="s of nothing but silence or 503 to bear (default 120)",
+    )
     add("--url", metavar="U", help="the ingress (default http://127.0.0.1:<ingest.port>)")
     add("--record", metavar="FILE", help="write each accepted request to FILE as a JSON line; marks User-Agents")
     add("--kafka-check", action="store_true", help="then check that each 200 is in the topic once; marks User-Agents")
@@ -76,6 +83,8 @@ def _play(arguments: argparse.Namespace, settings: Settings, where: Target, reco
     except (KafkaError, TimeoutError) as error:
         print(f"pushtokens simulate: Kafka at {settings.bootstrap}: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
+    except AbandonedError as error:
+        report["broken_off"] = str(error)
     except KeyboardInterrupt:
         report["interrupted"] = True
     report["seconds"] = round(report.get("seconds", perf_counter() - began), 3)
@@ -84,7 +93,8 @@ def _play(arguments: argparse.Namespace, settings: Settings, where: Target, reco
     print(json.dumps(report, indent=2) if arguments.json else text(report))
     if report.get("interrupted"):
         return 130
-    return 0 if tally.as_expected and report.get("kafka_check", {}).get("holds", True) else 1
+    whole = tally.as_expected and "broken_off" not in report
+    return 0 if whole and report.get("kafka_check", {}).get("holds", True) else 1
 
 
 class _CannotStartError(Exception):
@@ -112,6 +122,7 @@ async def _day(
         rate=arguments.rate,
         concurrency=arguments.concurrency,
         attempts=arguments.attempts,
+        patience=arguments.patience,
         seed=plan.seed,
     )
     began = perf_counter()

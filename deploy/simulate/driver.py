@@ -18,8 +18,15 @@ _QUEUE: Final = 16  # requests waiting at one connection: enough to keep it busy
 _LONGEST_WAIT: Final = 30.0  # s before a phone tries again, whatever Retry-After says
 
 
+class AbandonedError(Exception):
+    """Nothing was accepted or refused for too long; the text says for how long."""
+
+
 class Drive(Struct, frozen=True, kw_only=True):
-    """How to send: `rate` is the day's mean in requests/s (0: as fast as answers come), `timeout` s an attempt."""
+    """How to send: `rate` is the day's mean in requests/s (0: as fast as answers come), `timeout` s an attempt.
+
+    `patience`: s without any request accepted or refused after which the day is broken off.
+    """
 
     target: Target
     total: int
@@ -27,6 +34,7 @@ class Drive(Struct, frozen=True, kw_only=True):
     concurrency: int = 64
     attempts: int = 8
     timeout: float = 10.0
+    patience: float = 120.0
     silence: float = 1.0  # s before a request without an answer is sent again
     seed: int = 1
 
@@ -38,10 +46,21 @@ class Driver:
         self._drive = drive
         self._tally = tally
         self._ledger = ledger
+        self._trouble_since: float | None = None
         self._random = Random(f"driver {drive.seed}")  # noqa: S311 - spreads retries, and repeatably
 
     async def run(self, requests: Iterator[Request]) -> None:
-        """Send every request; returns when each has an outcome."""
+        """Send every request; returns when each has an outcome.
+
+        Raises:
+            AbandonedError: nobody is there, or only 503 comes.
+        """
+        try:
+            await self._run(requests)
+        except* AbandonedError as group:
+            raise group.exceptions[0] from None
+
+    async def _run(self, requests: Iterator[Request]) -> None:
         queues: list[asyncio.Queue[Request | None]] = [asyncio.Queue(_QUEUE) for _ in range(self._drive.concurrency)]
         async with asyncio.TaskGroup() as group:
             for queue in queues:
@@ -88,12 +107,22 @@ class Driver:
                     connection.close()
                 outcome, why = judge(request, answer)
                 if outcome is not None:
+                    self._trouble_since = None
                     self._tally.count(request, outcome, why)
                     if outcome == "accepted" and request.told is not None:
                         self._ledger.accept(request.number, request.told)
                     return
                 reason = str(answer.status)
                 wait = wait if answer.retry_after is None else answer.retry_after
+            self._bear(reason)
             if attempt + 1 < self._drive.attempts:
                 await asyncio.sleep(min(wait, _LONGEST_WAIT) * self._random.uniform(1.0, 1.25))
         self._tally.count(request, "gave_up", f"{reason}, {self._drive.attempts} times")
+
+    def _bear(self, reason: str) -> None:
+        """Another attempt failed: is it still worth going on?"""
+        now = perf_counter()
+        if self._trouble_since is None:
+            self._trouble_since = now
+        if now - self._trouble_since > self._drive.patience:
+            raise AbandonedError(f"nothing was accepted or refused for {self._drive.patience:g} s, last: {reason}")

@@ -15,7 +15,7 @@ import pytest
 from deploy.cli.main import main
 from deploy.local.ports import free_port
 from deploy.simulate.connection import Connection, NoAnswerError, Target
-from deploy.simulate.driver import Drive, Driver
+from deploy.simulate.driver import AbandonedError, Drive, Driver
 from deploy.simulate.fleet import Plan, requests
 from deploy.simulate.ledger import Ledger
 from deploy.simulate.tally import Tally
@@ -123,6 +123,20 @@ async def test_patience_has_an_end() -> None:
     assert tally.outcomes == {"gave_up": 300}
     assert len(server.seen) == 600
     assert not tally.as_expected
+
+
+@pytest.mark.parametrize("answer", [BUSY, None], ids=["503", "silence"])
+async def test_a_day_without_end_is_broken_off(answer: bytes | None) -> None:
+    async with serving(lambda _, __: answer) as server:
+        with pytest.raises(AbandonedError, match=r"nothing was accepted or refused for 0\.3 s"):
+            await play(server, PLAN, attempts=1_000_000, patience=0.3)
+
+
+async def test_a_slow_day_is_not_broken_off() -> None:
+    busy = BUSY.replace(b"Retry-After: 0", b"Retry-After: 1")
+    async with serving(lambda _, times: busy if times == 0 else OK) as server:
+        tally, _ = await play(server, Plan(accounts=3, reports=3, marked=True), patience=0.5, concurrency=1, rate=1.0)
+    assert tally.as_expected and tally.retries["503"] == 3
 
 
 async def test_broken_connections_are_tried_again() -> None:
