@@ -254,9 +254,10 @@ def test_no_test_is_switched_off() -> None:
     assert wrong == []
 
 
-def test_test_files_do_not_share_a_name() -> None:
-    names = [path.name for path in sources("tests") if path.name.startswith("test_")]
-    assert sorted(names) == sorted(set(names))
+def test_test_folders_are_packages() -> None:
+    """Else pytest mistakes two test files of one name for each other."""
+    folders = {path.parent for path in sources("tests")}
+    assert [named(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
 
 
 def test_ignored_types_say_which() -> None:
