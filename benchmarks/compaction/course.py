@@ -51,6 +51,7 @@ class Course:
         self._contenders = contenders
         self._say = say
         self._kept: dict[str, Spec] = {}
+        self.failures: list[str] = []
 
     def load(self) -> None:
         """Create the topic and write one report of each selector."""
@@ -69,10 +70,8 @@ class Course:
             if contender.most and not (last and goal <= 100_000):
                 goal = min(goal, contender.most)
             specs = self._fresh(contender, number, goal)
-            run = race(self.broker, contender, specs, self.work)
-            self._note("new", contender, run, results)
-            self._check_new(contender, specs[0], goal)
-            if last and contender.workers == 1 and goal == self.plan.selectors:
+            done = self._run("new", contender, specs, results) and self._holds(contender, specs[0], goal)
+            if done and last and contender.workers == 1 and goal == self.plan.selectors:
                 self._kept[contender.name] = specs[0]
             else:
                 self._drop(specs)
@@ -87,8 +86,7 @@ class Course:
             if number != loaded:
                 self.broker.load(self.reports, self.fleet.later(self.plan.mixed, self.plan.changed))
                 loaded = number
-            spec = self.renewed(contender)
-            self._note("mixed", contender, race(self.broker, contender, [spec], self.work), results)
+            self._run("mixed", contender, [self.renewed(contender)], results)
         self._check_equal(fit)
         return results
 
@@ -116,6 +114,19 @@ class Course:
             shift = number % max(len(contenders), 1)
             for contender in (*contenders[shift:], *contenders[:shift]):
                 yield number, contender
+
+    def _run(self, mix: str, contender: Contender, specs: Sequence[Spec], results: Results) -> bool:
+        """One race. A contender that fails is noted and counts as failed; the others go on."""
+        try:
+            self._note(mix, contender, race(self.broker, contender, specs, self.work), results)
+        except FailedError as error:
+            self._fail(f"{mix} {self.plan.selectors:,} {contender.name}: {error}")
+            return False
+        return True
+
+    def _fail(self, text: str) -> None:
+        self.failures.append(text)
+        self._say(f"  FAILED {text}")
 
     def _note(self, mix: str, contender: Contender, run: Run, results: Results) -> None:
         results[contender.name].append(run)
@@ -168,14 +179,15 @@ class Course:
         topic, key_of = contender.state_topic(self.broker, spec)
         return self.broker.survey(topic, key_of)
 
-    def _check_new(self, contender: Contender, spec: Spec, goal: int) -> None:
-        """All selectors are in the state, and each has brought a change per slot."""
+    def _holds(self, contender: Contender, spec: Spec, goal: int) -> bool:
+        """Whether all selectors are in the state, and each has brought a change per slot."""
         if not contender.keeps:
-            return
+            return True
         found = self._survey(contender, spec).keys
         changes = self.broker.count(f"{spec.prefix}.changes")
         if found < goal or changes < 2 * goal:
-            raise FailedError(f"{contender.name}: {found:,} selectors and {changes:,} changes after {goal:,} reports")
+            self._fail(f"{contender.name}: {found:,} selectors and {changes:,} changes after {goal:,} reports")
+        return found >= goal and changes >= 2 * goal
 
     def _check_equal(self, contenders: Sequence[Contender]) -> None:
         """All contenders that keep a state hold the same one."""
@@ -185,7 +197,7 @@ class Course:
             f"  state after both mixes: {', '.join(f'{keys:,} selectors, digest {digest}' for keys, digest in states)}"
         )
         if len(states) > 1 or any(survey.keys != self.plan.selectors for survey in found.values()):
-            raise FailedError(f"the contenders do not hold the same state: {found}")
+            self._fail(f"the contenders do not hold the same state: {found}")
 
     def _topics(self, prefix: str) -> Topics:
         return topics(

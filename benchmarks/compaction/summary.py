@@ -84,6 +84,7 @@ def lines(document: Mapping[str, Any]) -> list[str]:
             for entry in size[mix]["ratios"]:
                 pair = f"{entry['of']} is {entry['ratio']:.2f} x {entry['to']}"
                 found.append(f"{size['selectors']:>9,} {mix:5}  {pair}{_asked(entry)}")
+    found += [f"FAILED {text.splitlines()[0]}" for text in document["failures"]]
     for entry in document["outages"]:
         found.append(f"{entry['what']}: {entry['seconds']} s (worst {entry['worst']} s){_asked(entry)}")
     for entry in document["memory"]:
