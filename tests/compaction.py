@@ -92,6 +92,10 @@ class Worker:
         """Ask its HTTP port."""
         return httpx.get(self.url + path, timeout=5.0, **given)
 
+    def post(self, path: str, body: Any) -> httpx.Response:
+        """Send JSON to its HTTP port."""
+        return httpx.post(self.url + path, timeout=5.0, json=body)
+
     def metrics(self) -> dict[str, float]:
         """Its metrics by name (labels included)."""
         lines = (line.rsplit(" ", 1) for line in self.get("/metrics").text.splitlines() if not line.startswith("#"))

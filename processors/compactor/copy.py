@@ -16,11 +16,11 @@ from processors.compactor.messages import Output
 from processors.compactor.reading import LogRecord
 from processors.compactor.rules import State
 from processors.compactor.store import Account, Position, Store, Write
-from schemas.records import InvalidRecordError, Latest, decode_latest, decode_removed
+from schemas.records import InvalidRecordError, Latest, Removed, decode_latest, decode_removed
 
 logger: Final = logging.getLogger(__name__)
 
-Record = TypeVar("Record")
+Record = TypeVar("Record", Latest, Removed)
 
 
 class Identities(Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class Copy:
             latest_id=self._identities.latest,
             removals_id=self._identities.removals,
             source=0,
-            log_id=self._identities.reports,
+            log_id="",
             at=self._clock(),
             rebuilt=rebuilt,
         )
@@ -107,7 +107,9 @@ class Copy:
         """Apply records of the changelog, and stand at the given offsets afterwards."""
         puts = _readable(latest, decode_latest)
         gone = _readable(removals, decode_removed)
-        position = self._moved(next_latest, next_removals, self.position.source)
+        newest = [record for found in (gone, puts) for _, record in found.values() if record is not None][-1:]
+        log_id = newest[0].source.log_id if newest else self.position.log_id
+        position = self._moved(next_latest, next_removals, self.position.source, log_id)
         if puts or gone:
             before = dict(zip(puts, self._store.latest(self.partition, list(puts)), strict=True))
             added, dropped = _index(
@@ -125,7 +127,8 @@ class Copy:
 
     def apply(self, folded: Folded, output: Output, next_latest: int, next_removals: int, source: int) -> None:
         """Take over a batch that Kafka has committed; `source` is the next offset of `reports`."""
-        position = self._moved(next_latest, next_removals, source)
+        log_id = self._identities.reports if folded.moves else self.position.log_id
+        position = self._moved(next_latest, next_removals, source, log_id)
         if folded.moves:
             added, dropped = _index(
                 (
@@ -144,7 +147,7 @@ class Copy:
         self.position = replace(self.position, at=self._clock())
         self._store.write(self.partition, Write({}, {}, (), (), self.position))
 
-    def _moved(self, next_latest: int, next_removals: int, source: int) -> Position:
+    def _moved(self, next_latest: int, next_removals: int, source: int, log_id: str) -> Position:
         held = self.position
         return Position(
             latest=max(held.latest, next_latest),
@@ -152,7 +155,7 @@ class Copy:
             latest_id=held.latest_id,
             removals_id=held.removals_id,
             source=source,
-            log_id=self._identities.reports,
+            log_id=log_id,
             at=self._clock(),
             rebuilt=held.rebuilt,
         )

@@ -110,7 +110,7 @@ class Offsets:
         await self._admin.close()
 
 
-def verify(committed: Committed, identities: Identities, end: int, where: str) -> int:
+def verify(committed: Committed, identities: Identities, end: int, table_log: str, where: str) -> int:
     """Check that the committed offset belongs to the logs as they are now; returns the offset to go on from (0: all).
 
     Args:
@@ -118,13 +118,17 @@ def verify(committed: Committed, identities: Identities, end: int, where: str) -
             all that is retained is read again, and changes nothing, because each state knows the offset that made it.
         identities: of the topics now.
         end: the end offset of `reports`.
+        table_log: the log that the newest state of the table came from (empty: there is none). It speaks when no mark
+            does: Kafka forgets a topic's committed offsets when the topic is deleted.
         where: topic and partition, for the error.
 
     Raises:
         LogIdentityError: they do not fit; going on would lose reports or state without a word.
     """
     offset, mark = committed
-    if mark is not None:
+    if mark is None:
+        verify_log(table_log, identities.reports, f"the table behind {where}")
+    else:
         verify_log(mark.log_id, identities.reports, f"the committed offset of {where}")
         if (mark.latest_id, mark.removals_id) != (identities.latest, identities.removals):
             raise LogIdentityError(

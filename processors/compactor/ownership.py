@@ -111,12 +111,14 @@ class Ownership:
         shared.tail.release(self.partition)
         committed = await shared.offsets.committed(self.partition)
         end = await shared.tail.source_end(self.partition)
-        self.next_offset = verify(committed, shared.identities, end, f"{shared.topic}[{self.partition}]")
+        where = f"{shared.topic}[{self.partition}]"
+        self.next_offset = verify(committed, shared.identities, end, copy.position.log_id, where)
         self._mark = mark_of(shared.identities, committed.mark)
         if copy.position.rebuilt != self._mark.rebuilt:
             copy.restart(self._mark.rebuilt)
             raise TransactionError("a rebuild was asked for: the local copy is made again")
-        if committed.offset is not None and copy.position.source > committed.offset:
+        same_log = copy.position.log_id == shared.identities.reports
+        if committed.offset is not None and same_log and copy.position.source > committed.offset:
             copy.restart(self._mark.rebuilt)
             raise TransactionError(f"Kafka lost commits ({copy.position.source} applied, {committed.offset} known)")
         await shared.source.seek(self.partition, self.next_offset)
@@ -130,11 +132,11 @@ class Ownership:
     async def _work(self) -> None:
         while batches := await self._intake.take():
             records = [record for batch in batches for record in batch.records if record.offset >= self.next_offset]
-            if not records:
-                await self._shared.check_log()  # replays, or a new log under the old name
-            elif self._in_order(records[0].offset):
+            if records and self._in_order(records[0].offset):
                 await self._process(records)
             else:
+                if not records:
+                    await self._shared.check_log()  # replays, or a new log under the old name
                 self._intake.discard()
                 await self._shared.source.seek(self.partition, self.next_offset)
             for batch in batches:

@@ -49,10 +49,8 @@ async def rebuild(settings: Settings) -> list[str]:
 
 
 def _adopted(held: Committed, now: Mark, start: int, end: int) -> tuple[int, Mark] | None:
-    if held.offset is None:
-        return None
     same = held.mark is None or held.mark.log_id == now.log_id
-    if same and held.offset <= end:
+    if held.offset is not None and same and held.offset <= end:
         if held.mark is not None and (held.mark.latest_id, held.mark.removals_id) != (now.latest_id, now.removals_id):
             raise ResetError("topic reports is the same, but the table's topics were made again: `pushtokens rebuild`")
         return None

@@ -51,7 +51,8 @@ class RocksStore:
         except Exception as error:
             raise StoreError(
                 f"the store in {directory} cannot be opened ({error}); does another worker use it? Every worker needs "
-                "a PUSHTOKENS_DATA_DIR or a lookup port of its own. A damaged store may be deleted: it is read again."
+                "a PUSHTOKENS_DATA_DIR or PUSHTOKENS_COMPACT_INSTANCE_ID of its own. A damaged store may be deleted: "
+                "it is read again."
             ) from error
         self._write_options = WriteOptions()
         self._write_options.sync = False

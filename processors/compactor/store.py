@@ -19,8 +19,9 @@ class Position(Struct, frozen=True, kw_only=True):
     """Where on the changelog a partition's copy stands: everything before these offsets is in it.
 
     `latest_id` / `removals_id`: identities of the two topics; `source`: the next offset of `reports` as far as this
-    worker applied it itself (0: it only copied), of the log `log_id`; `at`: when it was last known to be current (ms);
-    `rebuilt`: of the last `pushtokens rebuild` that it has followed (ms).
+    worker applied it itself (0: it only copied); `log_id`: the log that the newest state came from (empty: no state
+    yet); `at`: when it was last known to be current (ms); `rebuilt`: of the last `pushtokens rebuild` that it has
+    followed (ms).
     """
 
     latest: int

@@ -35,15 +35,14 @@ KEEP_SECONDS: Final = 600.0  # how often idle copies are marked as current
 
 
 def open_store(settings: Settings) -> Store:
-    """The store that the settings name; two workers on one machine differ by their lookup port or instance id.
+    """The store that the settings name; workers that share a data directory differ by their instance id.
 
     Raises:
         StoreError: it cannot be opened.
     """
     if settings.compact.store == "memory":
         return MemoryStore()
-    name = settings.compact.instance_id or str(settings.lookup.port)
-    return RocksStore(Path(settings.data_dir) / "compactor" / name)
+    return RocksStore(Path(settings.data_dir) / "compactor" / (settings.compact.instance_id or "store"))
 
 
 class Table:

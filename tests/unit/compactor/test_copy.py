@@ -61,6 +61,8 @@ def test_owner_and_standby_come_to_the_same(
     keys = list(found.states)
     assert whole(standby, keys) == whole(owner, keys)
     assert (standby.position.latest, standby.position.removals) == ends
+    moved = any(part.moves for part in found.parts)
+    assert standby.position.log_id == owner.position.log_id == ("log-A" if moved else "")
 
 
 def test_the_index_follows_the_account() -> None:

@@ -46,26 +46,34 @@ def test_somebody_elses_commit_has_no_mark(text: str | None) -> None:
 
 
 def test_goes_on_where_it_was_committed() -> None:
-    assert verify(Committed(42, MARK), NOW, 42, "reports[3]") == 42
-    assert verify(Committed(42, None), NOW, 50, "reports[3]") == 42
-    assert verify(Committed(None, None), NOW, 50, "reports[3]") == 0
+    assert verify(Committed(42, MARK), NOW, 42, "A", "reports[3]") == 42
+    assert verify(Committed(42, None), NOW, 50, "A", "reports[3]") == 42
+    assert verify(Committed(None, None), NOW, 50, "A", "reports[3]") == 0
 
 
 def test_another_log_stops_it() -> None:
     with pytest.raises(LogIdentityError, match="adopt-log"):
-        verify(Committed(42, MARK), Identities(reports="B", latest="L", removals="R"), 100, "reports[3]")
+        verify(Committed(42, MARK), Identities(reports="B", latest="L", removals="R"), 100, "A", "reports[3]")
+
+
+def test_a_table_of_another_log_stops_it_when_no_mark_speaks() -> None:
+    """Kafka forgets the committed offsets of a deleted topic; after `adopt-log` there is a mark again."""
+    with pytest.raises(LogIdentityError, match="adopt-log"):
+        verify(Committed(None, None), NOW, 50, "B", "reports[3]")
+    assert verify(Committed(None, None), NOW, 50, "", "reports[3]") == 0
+    assert verify(Committed(0, MARK), NOW, 50, "B", "reports[3]") == 0
 
 
 def test_a_commit_past_the_end_stops_it() -> None:
     with pytest.raises(LogIdentityError, match="past the log's end"):
-        verify(Committed(43, MARK), NOW, 42, "reports[3]")
+        verify(Committed(43, MARK), NOW, 42, "A", "reports[3]")
 
 
 @pytest.mark.parametrize("changed", [{"latest": "L2"}, {"removals": "R2"}])
 def test_a_table_that_is_gone_stops_it(changed: dict[str, str]) -> None:
     now = Identities(**({"reports": "A", "latest": "L", "removals": "R"} | changed))
     with pytest.raises(LogIdentityError, match="rebuild"):
-        verify(Committed(42, MARK), now, 100, "reports[3]")
+        verify(Committed(42, MARK), now, 100, "A", "reports[3]")
 
 
 def test_a_rebuild_is_remembered_from_commit_to_commit() -> None:
