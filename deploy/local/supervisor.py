@@ -1,5 +1,6 @@
 """Keeps processes running: starts each again when it ends or hangs, with growing delays, and stops all in order."""
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -122,11 +123,9 @@ class Supervisor:
     def _note_death(self, name: str, watched: Watched, now: float) -> None:
         delay = watched.restarts.died(now)
         watched.next_start = now + delay
-        code = watched.service.exit_code
         tail = watched.service.tail(_TAIL)
-        self._console.say(
-            f"{name} ended (exit code {code}); next start in {delay:g} s. Its last lines:\n{_indent(tail)}"
-        )
+        text = f"{name} ended ({ending(watched.service.exit_code)}); next start in {delay:g} s."
+        self._console.say(f"{text} Its last lines:\n{_indent(tail)}" if tail else text)
 
     def _start_again(self, name: str, watched: Watched, now: float) -> None:
         try:
@@ -141,6 +140,16 @@ class Supervisor:
         if not self._probe.knows(name):
             return False
         return now - max(self._probe.health(name).alive_at, watched.restarts.last_start) > _HUNG
+
+
+def ending(code: int | None) -> str:
+    """How a process ended, for people: `exit code 1`, `killed by SIGKILL`."""
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
 
 
 def _indent(text: str) -> str:

@@ -22,13 +22,13 @@ from deploy.local.ports import PortInUseError
 from deploy.local.probe import Probe
 from deploy.local.services import ROLES, Role, check_ports, clickhouse, kafka, ports, targets
 from deploy.local.status import Meter, status_line
-from deploy.local.supervisor import Supervisor
+from deploy.local.supervisor import Supervisor, ending
 from schemas.settings import Settings
 
 _TICK: Final = 0.25
 STATUS_SECONDS = 30.0  # between two status lines where there is no terminal to keep one live
 _TRIES: Final = 3  # starts of a role that ends before it was ever ready; then `up` gives up
-_USAGE: Final = 2  # exit code of a command that cannot use its settings: no second try
+_HOPELESS: Final = (2, 3)  # exit codes that a second try does not mend: settings, a log that is another one
 _STOP_ORDER: Final = (("ingest",), ("compact", "sink", "dashboard"), ("clickhouse", "kafka"))
 _NOT_INSTALLED: Final = (
     "the embedded engines are not installed: pip install 'push-token-pipeline[local]', or use your own with "
@@ -168,9 +168,9 @@ class Up:
 
     def _give_up_on_the_dead(self) -> None:
         for service, tries in self._supervisor.dead():
-            if tries >= _TRIES or service.exit_code == _USAGE:
+            if tries >= _TRIES or service.exit_code in _HOPELESS:
                 raise StartError(
-                    f"{service.name} does not start (exit code {service.exit_code}); its last log lines:\n"
+                    f"{service.name} does not start ({ending(service.exit_code)}); its last log lines:\n"
                     f"{service.tail()}\nIts log is {service.log}."
                 )
 

@@ -9,7 +9,7 @@ import pytest
 from deploy.local.console import Console
 from deploy.local.probe import Health, Probe, Target
 from deploy.local.restarts import LONGEST, STABLE, Restarts
-from deploy.local.supervisor import Supervisor
+from deploy.local.supervisor import Supervisor, ending
 
 
 class Clock:
@@ -122,6 +122,14 @@ def test_what_keeps_dying_is_started_less_and_less_often(clock: Clock) -> None:
     supervisor, _ = supervise(clock, role)
     run_for(supervisor, clock, 120.0, lambda: role.die(1))
     assert 7 <= role.starts <= 10
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [(0, "exit code 0"), (2, "exit code 2"), (-9, "killed by SIGKILL"), (-200, "killed by signal 200")],
+)
+def test_how_a_process_ended_is_said_in_words(code: int, text: str) -> None:
+    assert ending(code) == text
 
 
 def test_a_start_that_fails_is_tried_again(clock: Clock) -> None:
