@@ -9,6 +9,10 @@ from schemas.settings import Log
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
+# Libraries that log a line, or a traceback with what they were asked to do, for each attempt while something is away.
+# The roles say it once, in their own words and without anything that was reported.
+_CHATTY: Final = ("aiokafka", "clickhouse_connect", "faust", "mode", "urllib3")
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: `time`, `level`, `logger`, `message`, and whatever `extra=` names."""
@@ -33,10 +37,16 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up(log: Log, role: str) -> None:
-    """Send every logger's records to standard error in the form the settings name; called once by each role."""
+    """Send every logger's records to standard error in the form the settings name; called once by each role.
+
+    Libraries are heard at level DEBUG only.
+    """
     handler = logging.StreamHandler(sys.stderr)
     if log.format == "json":
         handler.setFormatter(JsonFormatter(role))
     else:
         handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)-7s {role} %(name)s: %(message)s"))
+    if log.level != "DEBUG":
+        # On the handler: some of these libraries set their loggers' levels themselves when they are imported.
+        handler.addFilter(lambda record: record.name.partition(".")[0] not in _CHATTY)
     logging.basicConfig(level=log.level, handlers=[handler], force=True)

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 from typing import Final, cast
@@ -37,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     except SettingsError as error:
         print(f"pushtokens: {error}", file=sys.stderr)
         return 2
+    logging.getLogger().addHandler(logging.NullHandler())  # a role sets logging up; a command's answer is its output
     return load(arguments.command).run(arguments, settings)
 
 

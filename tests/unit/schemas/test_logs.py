@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
@@ -75,3 +76,17 @@ def test_set_up_writes_to_standard_error(
     assert out == ""
     assert shown in err and hidden not in err
     assert len(root_logger.handlers) == 1
+
+
+@pytest.mark.parametrize(("level", "heard"), [("INFO", False), ("DEBUG", True)])
+def test_libraries_are_heard_at_debug_only(
+    root_logger: logging.Logger, capsys: pytest.CaptureFixture[str], level: Literal["INFO", "DEBUG"], heard: bool
+) -> None:
+    set_up(Log(level=level), "sink")
+    logging.getLogger("urllib3").setLevel(logging.WARNING)  # as clickhouse-connect does when it is imported
+    logging.getLogger("urllib3.connectionpool").warning("retrying")
+    logging.getLogger("aiokafka.conn").error("gone")
+    logging.getLogger("processors.sink").info("mine")
+    err = capsys.readouterr().err
+    assert ("retrying" in err, "gone" in err, "mine" in err) == (heard, heard, True)
+    assert root_logger.handlers
