@@ -1,17 +1,16 @@
 """Calls the ingress application without a network."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from ingest.app import install
+from ingest.app import IngressApp, Sinks
 from ingest.memory_sink import MemorySink
 from ingest.record import Message
-from ingest.report_sink import ReportSink
 from ingest.template_set import template_set
 from schemas.settings import Settings
 
@@ -36,15 +35,25 @@ class Bench:
     settings: Settings
     sink: Any = field(default_factory=MemorySink)
     rejected: list[Message] = field(default_factory=list)
+    _started: bool = False
 
     def __post_init__(self) -> None:
-        self.app = Starlette()
-        sink: ReportSink = self.sink
-        offer: Callable[[Message], None] = self.rejected.append
-        install(self.app, template_set(self.settings), sink, self.settings.ingest, offer)
+        self.app = IngressApp(template_set(self.settings), self.settings.ingest, self._open)
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[Sinks]:
+        yield self.sink, self.rejected.append
+
+    async def start(self) -> None:
+        """The application's lifespan begins; a request does it too."""
+        if not self._started:
+            self._started = True
+            # Entered and not left: nothing in memory has to be let go of.
+            await self.app._lifespan(self.app._pages).__aenter__()
 
     async def send(self, request: dict[str, Any], client: str = "127.0.0.1") -> Answer:
         """Send one request (as in the examples)."""
+        await self.start()
         return await call(self.app, request, client)
 
 

@@ -1,0 +1,1 @@
+"""The ingress beside the way one would write it first."""
