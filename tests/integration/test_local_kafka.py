@@ -1,6 +1,5 @@
 """The embedded broker: its data survives stops and kills, it reaches nobody, and several make a cluster."""
 
-import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,9 +10,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from deploy.local.engine import EngineStartError
 from deploy.local.kafka import LocalKafka
-from deploy.local.ports import PortInUseError, check_port, free_port
+from deploy.local.ports import free_port
 from tests.engines import START_SECONDS, running_kafka
 from tests.poll import until_async
 
@@ -86,19 +84,6 @@ def test_it_listens_on_loopback_only(kafka: LocalKafka) -> None:
     bound = [line.split()[1] for line in listening.splitlines()[1:] if port in line and " 0A " in line]
     assert bound
     assert all(address.split(":")[0] in ("0100007F", "0000000000000000FFFF00000100007F") for address in bound)
-
-
-def test_a_port_that_is_taken_ends_the_start_with_the_log(tmp_path: Path) -> None:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen(1)
-        port = holder.getsockname()[1]
-        with pytest.raises(PortInUseError, match=f"port {port} is in use.*PUSHTOKENS_KAFKA_PORT"):
-            check_port("127.0.0.1", port, "PUSHTOKENS_KAFKA_PORT")
-        broker = LocalKafka(tmp_path / "kafka", port)
-        with pytest.raises(EngineStartError, match="kafka ended while starting"):
-            broker.start(START_SECONDS)
-        assert not broker.running
 
 
 async def test_two_brokers_make_a_cluster_and_one_may_die(tmp_path: Path) -> None:
