@@ -49,6 +49,26 @@ _AWAY_CODES: Final = frozenset(
         999,  # KEEPER_EXCEPTION
     }
 )
+# The same file: what is wrong is in the rows, so other rows may land. (Everything else that is refused, a missing table
+# or a right not granted, is the operator's to mend, and no row's fault.)
+_ROW_CODES: Final = frozenset(
+    {
+        6,  # CANNOT_PARSE_TEXT
+        25,  # CANNOT_PARSE_ESCAPE_SEQUENCE
+        26,  # CANNOT_PARSE_QUOTED_STRING
+        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        38,  # CANNOT_PARSE_DATE
+        41,  # CANNOT_PARSE_DATETIME
+        53,  # TYPE_MISMATCH
+        69,  # ARGUMENT_OUT_OF_BOUND
+        70,  # CANNOT_CONVERT_TYPE
+        72,  # CANNOT_PARSE_NUMBER
+        117,  # INCORRECT_DATA
+        131,  # TOO_LARGE_STRING_SIZE
+        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+        469,  # VIOLATED_CONSTRAINT
+    }
+)
 _AWAY_STATUSES: Final = ("HTTP status 429", "HTTP status 502", "HTTP status 503", "HTTP status 504")
 
 
@@ -63,6 +83,11 @@ class RefusedError(Exception):
         self.code = code
         self.name = name
         self.detail = detail
+
+    @property
+    def about_rows(self) -> bool:
+        """Whether the rows are at fault, so that others may land."""
+        return self.code in _ROW_CODES
 
 
 class AwayError(Exception):

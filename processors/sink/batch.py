@@ -1,0 +1,120 @@
+"""Rows of one partition, gathered until a range of them is worth an insert."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from processors.sink.mark import Resume
+from processors.sink.rows import Block, LogRecord, RowMaker
+
+CHUNK: Final = 2000  # records made into rows at once: about 15 ms of the event loop
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """When a batch is closed: bytes of rows, records, and seconds since its first record."""
+
+    size: int
+    records: int
+    seconds: float
+
+
+class Batch:
+    """Offsets `first` to `last`, and the rows made of them. `doubtful`: they may have been inserted before."""
+
+    def __init__(self, first: int, opened: float, *, doubtful: bool = False) -> None:
+        self.first = first
+        self.last = first - 1
+        self.opened = opened
+        self.doubtful = doubtful
+        self.closed = False
+        self.size = self.records = self.bad = self.erased = 0
+        self.offsets: list[int] = []
+        self._lines: list[bytes] = []
+
+    def add(self, block: Block, last: int) -> None:
+        """Take the rows of records up to the offset `last`."""
+        self._lines.append(block.lines)
+        self.offsets.extend(block.offsets)
+        self.size += len(block.lines)
+        self.bad += block.bad
+        self.erased += block.erased
+        self.records += len(block.offsets) + block.bad + block.erased
+        self.last = last
+
+    def lines(self) -> bytes:
+        """All rows, one after the other; the pieces are joined once."""
+        self._lines = [b"".join(self._lines)]
+        return self._lines[0]
+
+
+class Gathering:
+    """The batches of one partition in order: a range to repeat first, exactly as it was, then what comes."""
+
+    def __init__(self, start: Resume, maker: RowMaker, limits: Limits, erased: Callable[[str, int], bool]) -> None:
+        self._maker = maker
+        self._limits = limits
+        self._erased = erased
+        self._repeat = start.last
+        self._next = start.offset
+        self._batches: deque[Batch] = deque()
+
+    @property
+    def size(self) -> int:
+        """Bytes of rows that are held."""
+        return sum(batch.size for batch in self._batches)
+
+    @property
+    def repeating(self) -> bool:
+        """Whether the range to repeat is not whole yet."""
+        return self._repeat is not None
+
+    def add(self, records: Sequence[LogRecord], now: float) -> None:
+        """Take records in offset order, fetched at `now` (monotonic seconds)."""
+        for start in range(0, len(records), CHUNK):
+            self._add(records[start : start + CHUNK], now)
+
+    def _add(self, records: Sequence[LogRecord], now: float) -> None:
+        if self._repeat is not None:
+            again = [record for record in records if record.offset <= self._repeat]
+            if again:
+                self._fill(self._open(now, doubtful=True), again)
+            if records[-1].offset >= self._repeat:
+                if self._batches:
+                    self._close(self._batches[-1], self._repeat)
+                self._repeat = None
+            records = records[len(again) :]
+        if records:
+            batch = self._open(now)
+            self._fill(batch, records)
+            if batch.size >= self._limits.size or batch.records >= self._limits.records:
+                batch.closed = True
+
+    def _open(self, now: float, *, doubtful: bool = False) -> Batch:
+        if not self._batches or self._batches[-1].closed:
+            self._batches.append(Batch(self._next, now, doubtful=doubtful))
+        return self._batches[-1]
+
+    def _close(self, batch: Batch, last: int) -> None:
+        batch.closed = True
+        batch.last = max(batch.last, last)
+        self._next = batch.last + 1
+
+    def _fill(self, batch: Batch, records: Sequence[LogRecord]) -> None:
+        last = records[-1].offset
+        batch.add(self._maker.block(records, self._erased), last)
+        self._next = last + 1
+
+    def due(self, now: float, *, drain: bool = False) -> Batch | None:
+        """The first batch, if it is time for it (`drain`: whatever its age; a range to repeat must be whole)."""
+        if not self._batches:
+            return None
+        batch = self._batches[0]
+        if not batch.closed and not batch.doubtful and (drain or now - batch.opened >= self._limits.seconds):
+            batch.closed = True
+        return batch if batch.closed else None
+
+    def done(self) -> None:
+        """The first batch is over."""
+        self._batches.popleft()

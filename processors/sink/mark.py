@@ -1,0 +1,64 @@
+"""The metadata of the sink's committed offsets: the log, and the range that an insert may be under way for.
+
+Before an insert it commits the range's first offset with the range's last one as metadata; after it, the next offset.
+Whoever owns the partition next reads from the mark which range to repeat, record for record (design.md section 6).
+"""
+
+import msgspec
+from msgspec import Struct
+
+from processors.group_offsets import GroupOffset
+from processors.log_identity import LogIdentityError, verify_log
+
+
+class Mark(Struct, frozen=True, kw_only=True):
+    """The metadata of a commit. `last`: the last offset of the range under way, which begins at the committed offset;
+    None: nothing is under way."""
+
+    log_id: str
+    last: int | None = None
+
+
+class Resume(Struct, frozen=True, kw_only=True):
+    """Where a partition goes on: the next offset, and the last one of the range that has to be repeated first."""
+
+    offset: int
+    last: int | None
+
+
+def mark_text(mark: Mark) -> str:
+    """The metadata text (str, under 100 bytes; Kafka takes 4096)."""
+    return msgspec.json.encode(mark).decode()
+
+
+def resume(committed: GroupOffset, log_id: str, end: int, where: str) -> Resume:
+    """Where to go on after `committed`.
+
+    Args:
+        committed: what Kafka holds for the partition.
+        log_id: the topic's identity now.
+        end: the partition's end offset.
+        where: topic and partition, for the error.
+
+    Raises:
+        LogIdentityError: the offset is another log's, or past the end; going on would lose reports without a word.
+    """
+    mark = _read(committed.metadata)
+    if mark is not None:
+        verify_log(mark.log_id, log_id, f"the committed offset of {where}")
+    if committed.offset is None:
+        return Resume(offset=0, last=None)
+    if committed.offset > end:
+        raise LogIdentityError(
+            f"the committed offset of {where} is {committed.offset}, past the log's end {end}: the log was cut off or "
+            "made again. Nothing was changed. If that is meant, run `pushtokens adopt-log` and start again."
+        )
+    return Resume(offset=committed.offset, last=None if mark is None else mark.last)
+
+
+def _read(text: str) -> Mark | None:
+    """The mark of a commit; None when the text is not one of ours (an operator's reset)."""
+    try:
+        return msgspec.json.decode(text, type=Mark)
+    except msgspec.MsgspecError:
+        return None

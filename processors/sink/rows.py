@@ -1,0 +1,175 @@
+"""From records of `reports` to rows of `push_tokens.reports` (pure); a row is a line of JSONCompactEachRow.
+
+Each record is decoded, checked and written anew rather than passed through: a foreign producer's extra or repeated JSON
+keys can then never reach a column, and ClickHouse parses the same bytes for the same record for ever, which the
+deduplication token needs. msgspec makes that about 4 us a record.
+"""
+
+import hmac
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from schemas.records import InvalidRecordError, Report, decode_report
+
+_DAY_MS: Final = 86_400_000
+_EPOCH: Final = date(1970, 1, 1)
+FORMAT: Final = "JSONCompactEachRow"
+
+
+class LogRecord(Protocol):
+    """The members used of a consumed message (aiokafka's `ConsumerRecord`)."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """When the log took it (ms since the epoch)."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The selector, if its producer was right."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The record; None is a mistake on this topic."""
+
+
+class Row(Struct, frozen=True, array_like=True):
+    """A row of `reports`, column by column; absent is the empty text, times are `YYYY-MM-DD hh:mm:ss.mmm` in UTC."""
+
+    received_at: str
+    appended_at: str
+    kind: str
+    selector: str
+    username: str
+    calls_token: str
+    calls_app_id: str
+    other_token: str
+    other_app_id: str
+    install_id: str
+    user_agent: str
+    origin: str
+    reason: str
+    schema_version: int
+    id: str
+    log_id: str
+    kafka_partition: int
+    kafka_offset: int
+    kafka_partitions: int
+
+
+class Log(NamedTuple):
+    """Where records come from: the log's identity, the partition, how many there are."""
+
+    log_id: str
+    partition: int
+    partitions: int
+
+
+class Block(NamedTuple):
+    """Rows as lines (bytes, a JSON array and a line break each), their offsets, and how many records were left out:
+    `bad` are no valid reports, `erased` belong to somebody who was forgotten."""
+
+    lines: bytes
+    offsets: list[int]
+    bad: int
+    erased: int
+
+
+TokenForm = Callable[[str], str]
+"""How a token is stored: itself, or its keyed hash."""
+
+
+COLUMNS: Final = ", ".join(Row.__struct_fields__)
+
+
+def plain(token: str) -> str:
+    """The token itself."""
+    return token
+
+
+def hashed(key: str) -> TokenForm:
+    """HMAC-SHA256 in hex under `key`; done here, so that the key never reaches ClickHouse or its query log."""
+    secret = key.encode()
+    return lambda token: hmac.new(secret, token.encode(), sha256).hexdigest()
+
+
+class RowMaker:
+    """Makes the rows of one partition."""
+
+    def __init__(self, log: Log, future_tolerance: int, token_form: TokenForm = plain) -> None:
+        """`future_tolerance`: how far `received_at` may be ahead of the append time (ms), as for the compactor."""
+        self._log = log
+        self._future_tolerance = future_tolerance
+        self._token_form = token_form
+        self._encoder = msgspec.json.Encoder()
+
+    def block(self, records: Sequence[LogRecord], erased: Callable[[str, int], bool]) -> Block:
+        """The rows of `records`, in their order. `erased(selector, received_at)` tells what must not come back."""
+        rows: list[Row] = []
+        bad = forgotten = 0
+        for record in records:
+            report = self._read(record)
+            if report is None:
+                bad += 1
+            elif erased(report.selector, report.received_at):
+                forgotten += 1
+            else:
+                rows.append(self._row(report, record))
+        return Block(self._encoder.encode_lines(rows), [row.kafka_offset for row in rows], bad, forgotten)
+
+    def _read(self, record: LogRecord) -> Report | None:
+        """The report, or None for what the compactor rejects too (design.md section 4)."""
+        if record.value is None:
+            return None
+        try:
+            report = decode_report(record.value)
+        except InvalidRecordError:
+            return None
+        if record.key != report.selector.encode() or report.received_at - record.timestamp > self._future_tolerance:
+            return None
+        return report
+
+    def _row(self, report: Report, record: LogRecord) -> Row:
+        calls, other, form = report.calls, report.other, self._token_form
+        return Row(
+            timestamp(report.received_at),
+            timestamp(record.timestamp),
+            report.kind,
+            report.selector,
+            report.username or "",
+            form(calls.token) if calls else "",
+            (calls.app_id or "") if calls else "",
+            form(other.token) if other else "",
+            (other.app_id or "") if other else "",
+            report.install_id or "",
+            report.user_agent or "",
+            report.origin,
+            report.reason or "",
+            min(report.schema_version, 65535),
+            report.id,
+            self._log.log_id,
+            self._log.partition,
+            record.offset,
+            self._log.partitions,
+        )
+
+
+def timestamp(at: int) -> str:
+    """`at` (ms since the epoch, 1970 to 2100) as ClickHouse reads a DateTime64(3) in UTC."""
+    days, rest = divmod(at, _DAY_MS)
+    minutes, milliseconds = divmod(rest, 60_000)
+    return f"{_date(days)} {minutes // 60:02d}:{minutes % 60:02d}:{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"
+
+
+@lru_cache(maxsize=4096)  # reports of eleven years, before one is worked out twice
+def _date(days: int) -> str:
+    return str(_EPOCH + timedelta(days=days))
