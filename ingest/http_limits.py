@@ -9,8 +9,9 @@ MAX_HEADER_LINES = 100  # as Apache and Go's net/http count or nearly so; the ap
 
 
 class HttpLimits(Struct, frozen=True, kw_only=True):
-    """The bounds of one connection. Times are from the first byte (header), from the end of the header (body), and
-    between requests (idle): absolute, so that a byte now and then does not extend them."""
+    """The bounds of one connection. Times are from the first byte (header), from the end of the header (body), from the
+    end of the request until its answer is taken (answer), and between requests (idle): absolute, so that a byte now and
+    then does not extend them."""
 
     max_url: int
     max_header: int
@@ -18,9 +19,12 @@ class HttpLimits(Struct, frozen=True, kw_only=True):
     max_connections: int
     header_timeout: float
     body_timeout: float
+    answer_timeout: float
     idle_timeout: float
 
     @classmethod
     def of(cls, settings: Ingest) -> "HttpLimits":
         """The bounds that the settings name."""
-        return cls(**{name: getattr(settings, name) for name in cls.__struct_fields__})
+        own = {name: getattr(settings, name) for name in cls.__struct_fields__ if name != "answer_timeout"}
+        # The application answers within its own deadline for Kafka; what takes longer is the client, not reading.
+        return cls(answer_timeout=settings.confirm_timeout + settings.body_timeout, **own)

@@ -110,10 +110,10 @@ class IngressProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole: from here the application's own deadlines hold."""
+        """The request is whole; its answer has a deadline."""
         self._in_body = False
         answered = self.cycle.response_complete  # before its body was read: a 401, say
-        self.deadline = self.loop.time() + self.limits.idle_timeout if answered else _NEVER
+        self.deadline = self.loop.time() + (self.limits.idle_timeout if answered else self.limits.answer_timeout)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -132,22 +132,19 @@ class IngressProtocol(HttpToolsProtocol):
         elif not self._in_head and not self._in_body:
             self.deadline = now + self.limits.idle_timeout
 
-    def pause_writing(self) -> None:
-        """The client does not read: it has as long as for a body."""
-        super().pause_writing()
-        self.deadline = self.loop.time() + self.limits.body_timeout
-
     def sweep(self, now: float) -> None:
         """Called by the server several times a second: act on a deadline that has passed at `now` (loop time, s)."""
         if now < self.deadline:
             return
         self.deadline = now + LINGER_SECONDS
-        if self.transport.is_closing() or self._over or self.flow.write_paused:
+        if self.transport.is_closing() or self._over:
             self.transport.abort()
         elif self._in_head or self._in_body:
             self._refuse(408, "timeout", "the request did not arrive in time")
-        else:
+        elif self._idle():
             self.transport.close()
+        else:
+            self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls when the parser stops: at an error, or at a bound."""

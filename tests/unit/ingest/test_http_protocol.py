@@ -1,0 +1,236 @@
+"""The protocol over a pretended transport: whatever bytes come, it answers, waits or closes; it never breaks."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from ingest.http_limits import HttpLimits
+from ingest.http_protocol import IngressProtocol
+from schemas.settings import Ingest, Settings
+from tests.examples import examples, wire
+from tests.unit.ingest.asgi import Bench
+
+FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 1) if name in ("peername", "sockname") else default
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+class Line:
+    """A connection to the application with a sink in memory."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, **limits: Any) -> None:
+        self.loop = loop
+        self.bench = Bench(Settings())
+        loop.run_until_complete(self.bench.start())
+        config = Config(self.bench.app, lifespan="off", ws="none", log_config=None, server_header=False)
+        config.load()
+        state = {"limits": HttpLimits.of(Ingest(**limits))}
+        self.transport = Transport()
+        self.server = ServerState()
+        self.protocol = IngressProtocol(config, self.server, state, loop)
+        self.protocol.connection_made(self.transport)
+
+    def feed(self, *chunks: bytes) -> bytes:
+        """Send chunks one after the other and let the application finish; what has been answered so far."""
+        for chunk in chunks:
+            if not self.transport.is_closing():
+                self.protocol.data_received(chunk)
+            self.settle()
+        return self.transport.written
+
+    def settle(self) -> None:
+        for _ in range(20):
+            self.loop.run_until_complete(_turn())
+
+    def pass_time(self, seconds: float) -> None:
+        """As if `seconds` had gone by."""
+        self.protocol.sweep(self.loop.time() + seconds)
+        self.settle()
+
+    @property
+    def statuses(self) -> list[int]:
+        return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d{3}) ", self.transport.written)]
+
+    def end(self) -> None:
+        self.protocol.connection_lost(None)
+        for task in list(self.server.tasks):
+            task.cancel()
+        self.settle()
+
+
+async def _turn() -> None:
+    """One turn of the loop: what is ready runs."""
+    loop = asyncio.get_running_loop()
+    turned = loop.create_future()
+    loop.call_soon(turned.set_result, None)
+    await turned
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    found = asyncio.new_event_loop()
+    yield found
+    found.close()
+
+
+GOOD = wire(examples("good", "requests")["spec-get"], close=False)
+POST = wire(examples("good", "requests")["spec-post-json"], close=False)
+
+
+@FUZZ
+@given(st.lists(st.binary(max_size=200), max_size=5))
+def test_any_bytes(chunks: list[bytes]) -> None:
+    check(chunks)
+
+
+@FUZZ
+@given(
+    st.sampled_from([GOOD, POST, GOOD + POST]),
+    st.lists(st.tuples(st.integers(0, 700), st.integers(0, 3), st.binary(max_size=8)), max_size=4),
+    st.lists(st.integers(1, 400), max_size=4),
+)
+def test_requests_with_bytes_changed_and_split_anywhere(
+    request: bytes, changes: list[tuple[int, int, bytes]], cuts: list[int]
+) -> None:
+    for at, removed, added in changes:
+        request = request[:at] + added + request[at + removed :]
+    chunks = []
+    for cut in cuts:
+        chunks.append(request[:cut])
+        request = request[cut:]
+    check([*chunks, request])
+
+
+def check(chunks: list[bytes]) -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        line = Line(loop)
+        line.feed(*chunks)
+        assert all(status in (200, 400, 401, 403, 404, 405, 413, 414, 415, 431) for status in line.statuses)
+        assert len(line.bench.sink.messages) == line.statuses.count(200)
+        # Whatever state it is in, its deadlines end it.
+        for _ in range(4):
+            line.pass_time(1000)
+        assert line.transport.is_closing()
+        line.end()
+    finally:
+        loop.close()
+
+
+def test_one_byte_at_a_time(loop: asyncio.AbstractEventLoop) -> None:
+    line = Line(loop)
+    line.feed(*(bytes([byte]) for byte in GOOD + POST))
+    assert line.statuses == [200, 200]
+    line.end()
+
+
+def test_deadlines(loop: asyncio.AbstractEventLoop) -> None:
+    cases: list[tuple[bytes, float, float, list[int]]] = [
+        # what came, a time that is still in order, one that is not, the answers then
+        (b"", 9, 11, []),
+        (b"GET /tok", 9, 11, [408]),
+        (b"POST /token/ HTTP/1.1\r\nContent-Length: 9\r\n\r\nx", 14, 16, [408]),
+        (GOOD, 59, 61, [200]),
+        (GOOD + b"GET /", 9, 11, [200, 408]),
+    ]
+    for sent, in_time, too_late, statuses in cases:
+        line = Line(loop)
+        if sent:
+            line.feed(sent)
+        line.pass_time(in_time)
+        assert not line.transport.is_closing(), sent
+        line.pass_time(too_late)
+        assert line.transport.is_closing(), sent
+        assert line.statuses == statuses
+        line.end()
+
+
+def test_bytes_now_and_then_do_not_extend_a_deadline(loop: asyncio.AbstractEventLoop) -> None:
+    line = Line(loop)
+    line.feed(b"GET /token/?a=")
+    before = line.protocol.deadline
+    line.feed(b"b", b"c")
+    assert line.protocol.deadline == before
+    line.end()
+
+
+def test_a_client_that_does_not_read_is_given_up(loop: asyncio.AbstractEventLoop) -> None:
+    line = Line(loop)
+    line.protocol.pause_writing()
+    line.feed(GOOD)
+    assert line.statuses == []
+    line.pass_time(16)
+    assert not line.transport.is_closing()
+    line.pass_time(17)
+    assert line.transport.is_closing()
+    line.end()
+
+
+def test_too_many_connections(loop: asyncio.AbstractEventLoop) -> None:
+    line = Line(loop, max_connections=1)
+    other = Transport()
+    second = IngressProtocol(line.protocol.config, line.server, line.protocol.app_state, loop)
+    second.connection_made(other)
+    assert other.written.startswith(b"HTTP/1.1 503 ") and b"retry-after: " in other.written
+    assert other.is_closing() and not line.transport.is_closing()
+    second.connection_lost(None)
+    line.end()
+
+
+def test_shutting_down_closes_idle_connections_and_finishes_busy_ones(loop: asyncio.AbstractEventLoop) -> None:
+    idle = Line(loop)
+    idle.feed(GOOD)
+    idle.protocol.shutdown()
+    assert idle.transport.is_closing()
+    idle.end()
+    busy = Line(loop)
+    busy.bench.sink.held = asyncio.Event()
+    busy.feed(GOOD)
+    busy.protocol.shutdown()
+    assert not busy.transport.is_closing() and busy.statuses == []
+    busy.bench.sink.held.set()
+    busy.settle()
+    assert busy.statuses == [200] and busy.transport.is_closing()
+    assert b"connection: close" in busy.transport.written
+    busy.end()
