@@ -141,7 +141,8 @@ class Up:
                         del tasks[name]
                     else:
                         tasks[name] = following
-            self._wait_a_little(self._note or f"starting {' and '.join(tasks)} …")
+            if tasks:
+                self._wait_a_little(self._note or f"starting {' and '.join(tasks)} …")
 
     def _insist(self, half: Callable[[Settings], Coroutine[None, None, None]]) -> None:
         """One half of `init`. Engines of someone else's may still be starting, so "not there yet" is tried again."""
