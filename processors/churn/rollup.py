@@ -66,7 +66,8 @@ def refresh(clickhouse: ClickHouse, *, now: datetime | None = None, force: bool 
 
 def rebuild(clickhouse: ClickHouse) -> Build:
     """Compute all roll-ups anew and put them in place. Raises as `refresh`."""
-    began, start = datetime.now(UTC), time.monotonic()
+    now, start = datetime.now(UTC), time.monotonic()
+    began = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as the table keeps it
     _drop_abandoned(clickhouse)
     rows, newest = _state(clickhouse)
     for table in ROLLUPS:

@@ -1,12 +1,12 @@
 -- Day by day and slot: what happened to tokens. One row a day and slot, days without anything included.
--- day: a UTC calendar day. active: selectors whose app reported the slot on that day. registered: slots filled for the
--- first time; returned: filled again after a removal; rotated: another token than before; removed: emptied by a removal;
--- silent: tokens that on that day had been confirmed by no report for 30 days (android: 270).
+-- day: a UTC calendar day. active: selectors whose app reported the slot on that day. new: slots filled for the first
+-- time; returned: filled again after a removal; rotated: another token than before; removed: emptied by a removal;
+-- silent: tokens that on that day had been confirmed by no record for 30 days (android: 270).
 SELECT
     day,
     slot,
     sumIf(number, what = 'active') AS active,
-    sumIf(number, what = 'registered') AS registered,
+    sumIf(number, what = 'registered') AS new,
     sumIf(number, what = 'returned') AS returned,
     sumIf(number, what = 'rotated') AS rotated,
     sumIf(number, what = 'removed') AS removed,

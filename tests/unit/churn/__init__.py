@@ -1,0 +1,1 @@
+"""Churn figures and the pages that show them."""
