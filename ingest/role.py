@@ -16,13 +16,9 @@ _WRONG_SETTINGS: Final = 2
 
 
 def quiet_libraries(settings: Settings) -> None:
-    """uvicorn and aiokafka each log a line a second or a request while something is away; the role says it once.
-
-    Never below INFO: at DEBUG aiokafka logs whole requests, with the tokens in them.
-    """
-    debug = settings.log.level == "DEBUG"
-    logging.getLogger("aiokafka").setLevel(logging.INFO if debug else logging.CRITICAL)
-    logging.getLogger("uvicorn").setLevel(logging.INFO if debug else logging.ERROR)
+    """uvicorn logs a line for every bad request; below INFO it would log more than that."""
+    level = logging.INFO if settings.log.level == "DEBUG" else logging.ERROR
+    logging.getLogger("uvicorn").setLevel(level)
 
 
 def run(settings: Settings) -> int:

@@ -50,3 +50,5 @@ def set_up(log: Log, role: str) -> None:
         # On the handler: some of these libraries set their loggers' levels themselves when they are imported.
         handler.addFilter(lambda record: record.name.partition(".")[0] not in _CHATTY)
     logging.basicConfig(level=log.level, handlers=[handler], force=True)
+    # Below INFO it logs whole requests and answers, with the tokens in them.
+    logging.getLogger("aiokafka").setLevel(logging.INFO)

@@ -25,8 +25,12 @@ _REFUSALS: Final = {
     "400": "A value that cannot be, two different ones for one variable, or no selector.",
     "401": "A template that asks for a login.",
     "403": "A wrong shared secret, or a removal that is off.",
+    "404": "No template has this path.",
     "405": "This path has other methods.",
-    "413": "Too large.",
+    "408": "The request did not arrive in time.",
+    "413": "The body is too large.",
+    "414": "The URL is too long.",
+    "431": "The header is too large.",
     "415": "A body that is neither form nor JSON, where the selector is not in path or query.",
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from uvicorn import Config
 from uvicorn.server import ServerState
@@ -16,8 +16,9 @@ from ingest.http_protocol import IngressProtocol
 from schemas.settings import Ingest, Settings
 from tests.examples import examples, wire
 from tests.unit.ingest.asgi import Bench
+from tests.unit.ingest.many import many
 
-FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = many(100)
 
 
 class Transport(asyncio.Transport):

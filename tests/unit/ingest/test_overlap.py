@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.overlap import paths_meet
@@ -10,6 +10,7 @@ from ingest.template import Compiled, compile_template
 from ingest.template_set import TemplateSet
 from ingest.template_text import TemplateError
 from schemas.settings import Template
+from tests.unit.ingest.many import many
 
 SEGMENTS = st.sampled_from(
     ["a", "b", "ab", "%account[username]%", "%selector%", "%pushToken%", "x%selector%", "%pushappid%b", ""]
@@ -57,7 +58,7 @@ def takes(template: Compiled, path: str) -> bool:
     return bool(TemplateSet([template]).find(path))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@many(150)
 @given(usable(templates()), usable(templates()), st.data())
 def test_a_path_that_both_take_is_foreseen(one: Compiled, other: Compiled, data: st.DataObject) -> None:
     path = data.draw(paths_of(one))
@@ -66,7 +67,7 @@ def test_a_path_that_both_take_is_foreseen(one: Compiled, other: Compiled, data:
         assert paths_meet(other.path, one.path)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@many(50)
 @given(usable(templates()))
 def test_a_template_meets_itself(one: Compiled) -> None:
     assert paths_meet(one.path, one.path)

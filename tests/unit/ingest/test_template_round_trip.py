@@ -1,12 +1,11 @@
 """What the app fills in comes back unchanged, under every encoding it may use; what it leaves out comes back absent."""
 
 import json
-import os
 import re
 import string
 from typing import Any
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ingest.fill import Encoding, fill, form_encoded, json_escaped, percent_encoded, raw
@@ -15,10 +14,9 @@ from ingest.template_set import TemplateSet, template_set
 from ingest.template_text import TemplateError
 from ingest.values import Limits
 from schemas.settings import Settings, Template
+from tests.unit.ingest.many import many
 
-MANY = settings(
-    max_examples=5000 if os.environ.get("SOAK") else 200, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+MANY = many(100)
 BASE64 = string.ascii_letters + string.digits + "+/"
 URLSAFE = string.ascii_letters + string.digits + "-_"
 
