@@ -7,7 +7,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from starlette.types import Message as Event
 from starlette.types import Receive, Scope, Send
@@ -20,6 +20,7 @@ from ingest.record import Message, report_message
 from ingest.refusal import PROBLEM_TYPE, BusyError, RefusedError, problem
 from ingest.rejected import RECORDED, rejected_message
 from ingest.report_sink import ReportSink
+from ingest.template import Compiled
 from ingest.template_set import Candidate, TemplateSet
 from ingest.values import Limits
 from schemas.settings import Ingest
@@ -91,20 +92,27 @@ class Endpoint:
         candidates = self._candidates(scope["raw_path"].decode("latin-1"), method)
         call.kind = candidates[0].template.kind
         authorization, content_type, encoding, user_agent = _headers(scope["headers"])
-        call.content_type = content_type
-        target = _target(scope) if candidates[0].template.auth == "digest" else ""
-        check_header(candidates[0].template, authorization, method, target, time.time(), self._nonce_timeout)
+        # A compressed body is one that cannot be read, like any other of a strange type.
+        call.content_type = "application/octet-stream" if encoding else content_type
+        if len(candidates) == 1:
+            self._authenticate(candidates[0].template, authorization, scope)
         if method in _WITH_BODY:
             call.body = await _body(receive)
-            if encoding and call.body:
-                call.content_type = ""
-                raise RefusedError(415, "content_type", "the body must not be compressed", "body")
         received_at = time.time_ns() // 1_000_000
         started = time.perf_counter()
-        template_kind = self._read(call, candidates, scope["query_string"], method)
-        assert call.reading is not None
-        await self._sink.publish(report_message(template_kind, call.reading.values, received_at, user_agent))
-        metrics.accepted(template_kind, time.perf_counter() - started)
+        reading = self._read(call, candidates, scope["query_string"])
+        template = reading.template
+        call.kind = template.kind
+        if len(candidates) > 1:
+            # Which of them it is, only the fixed values tell; each may ask for something else.
+            self._authenticate(template, authorization, scope)
+        check_secret(template, reading.secrets)
+        await self._sink.publish(report_message(template.kind, reading.values, received_at, user_agent))
+        metrics.accepted(template.kind, time.perf_counter() - started)
+
+    def _authenticate(self, template: Compiled, authorization: str, scope: Scope) -> None:
+        target = _target(scope) if template.auth == "digest" else ""
+        check_header(template, authorization, scope["method"], target, time.time(), self._nonce_timeout)
 
     def _candidates(self, raw_path: str, method: str) -> list[Candidate]:
         found = self._templates.find(raw_path)
@@ -117,21 +125,21 @@ class Endpoint:
             raise RefusedError(405, "method_not_allowed", detail, headers=((b"allow", allow.encode()),))
         return fitting
 
-    def _read(self, call: Call, candidates: list[Candidate], query: bytes, method: str) -> Any:
-        """Read by the first template whose fixed values are there. Returns its kind."""
-        for at, candidate in enumerate(candidates):
-            call.reading = Reading(candidate.template, self._limits)
+    def _read(self, call: Call, candidates: list[Candidate], query: bytes) -> Reading:
+        """Read by the template whose fixed values are there; if none can be read, raise what the nearest says."""
+        refusal: RefusedError | None = None
+        for candidate in candidates:
+            reading = Reading(candidate.template, self._limits)
             try:
-                fill(call.reading, candidate, query, call.content_type, call.body)
-            except MismatchError:
-                if at + 1 < len(candidates):
-                    continue
-                raise
-            break
-        assert call.reading is not None
-        check_secret(call.reading.template, call.reading.secrets)
-        call.kind = call.reading.template.kind
-        return call.reading.template.kind
+                fill(reading, candidate, query, call.content_type, call.body)
+            except RefusedError as error:
+                if refusal is None or isinstance(refusal, MismatchError):
+                    refusal, call.reading = error, reading
+                continue
+            call.reading = reading
+            return reading
+        assert refusal is not None
+        raise refusal
 
     async def _refuse(self, call: Call, error: RefusedError, send: Send) -> None:
         metrics.refused(error.status, call.kind)
