@@ -175,6 +175,15 @@ BORDERS = [
     ("reach", "reachable", token_history("calls", (0, "a")), 30),
     ("reach", "reachable", token_history("calls", (0, "a"), (3 * DAY_MS, "")), 3),
     ("reach", "reachable", both((0, "a", "a")), 270),
+    ("token_handover", "shared", token_history("calls", (0, "a"), (9, "a")) + token_history("calls", (9, "a")), 1),
+    ("token_handover", "shared", token_history("calls", (0, "a"), (9, "a")) + token_history("calls", (10, "a")), 0),
+    (
+        "token_handover",
+        "handed_over",
+        token_history("calls", (0, "a"), (9, "a")) + token_history("calls", (10, "a")),
+        1,
+    ),
+    ("token_sharing", "tokens", token_history("calls", (0, "a")) + token_history("calls", (1, "a")), 1),
     ("redundancy", "unchanged", token_history("calls", (0, "a"), (1, "a"), (2, "b"), (3, "b")), 2),
 ]
 
@@ -184,7 +193,12 @@ def bordering(engine: ClickHouse) -> ClickHouse:
     """All of them in one history; each under a platform-free app id of its own, by which it is told from the others."""
     records = [
         msgspec.structs.replace(
-            record, selector=f"{n}-{record.selector}", calls_app_id=f"case{n}", other_app_id=f"case{n}"
+            record,
+            selector=f"{n}-{record.selector}",
+            calls_token=record.calls_token and f"{n}-{record.calls_token}",
+            other_token=record.other_token and f"{n}-{record.other_token}",
+            calls_app_id=f"case{n}",
+            other_app_id=f"case{n}",
         )
         for n, (_, _, found, _) in enumerate(BORDERS)
         for record in found
