@@ -1,7 +1,7 @@
 """Splits `INSERT INTO t (a, b) SETTINGS … FORMAT F`, newline, data as src/Parsers/ParserInsertQuery.cpp does (pure).
 
-The engine takes data through an interface of its own. Handed over as part of the statement, it would end at the first
-empty line without a word (chdb 4.4), and so lose rows.
+Handed to the engine as part of the statement, data would end at the first empty line without a word (chdb 4.4), and so
+lose rows; the engine reads it from a file instead.
 """
 
 import re
@@ -27,11 +27,17 @@ _NO_DATA: Final = {b"SELECT", b"WITH", b"FROM", b"WATCH"}  # the rows come from 
 
 
 class Insert(Struct, frozen=True):
-    """An INSERT with its data: the statement without its FORMAT clause (text), the format's name, the data (bytes)."""
+    """An INSERT with its data: the statement up to its SETTINGS and FORMAT clauses (text), the SETTINGS clause or
+    empty text, the format's name, the data (bytes)."""
 
     head: str
+    settings: str
     format: str
     data: bytes
+
+    def reading(self, path: str) -> str:
+        """The statement that reads the data from the file `path` (a path of our own, without quotes)."""
+        return f"{self.head} FROM INFILE '{path}' COMPRESSION 'none' {self.settings} FORMAT {self.format}"
 
 
 def split_insert(sql: bytes) -> Insert | None:
@@ -40,6 +46,7 @@ def split_insert(sql: bytes) -> Insert | None:
     if begin is None:
         return None
     at, depth = begin.end(), 0
+    settings: int | None = None
     while found := _TOKEN.match(sql, at):
         at = found.end()
         if found["open"]:
@@ -50,13 +57,17 @@ def split_insert(sql: bytes) -> Insert | None:
             word = found["word"].upper()
             if word in _NO_DATA:
                 return None
+            if word == b"SETTINGS" and settings is None:
+                settings = found.start()
             if word == b"VALUES":
-                return _insert(sql[: found.start()], b"Values", sql[at:])
+                return _insert(sql[: found.start()], settings, b"Values", sql[at:])
             if word == b"FORMAT" and (name := _FORMAT_NAME.match(sql, at)):
                 gap = _GAP.match(sql, name.end())
-                return _insert(sql[: found.start()], name[1], sql[gap.end() if gap else name.end() :])
+                return _insert(sql[: found.start()], settings, name[1], sql[gap.end() if gap else name.end() :])
     return None
 
 
-def _insert(head: bytes, form: bytes, data: bytes) -> Insert:
-    return Insert(head.decode("utf-8", "replace").strip(), form.decode(), data)
+def _insert(statement: bytes, settings: int | None, form: bytes, data: bytes) -> Insert:
+    split = len(statement) if settings is None else settings
+    head, rest = (part.decode("utf-8", "replace").strip() for part in (statement[:split], statement[split:]))
+    return Insert(head, rest, form.decode(), data)

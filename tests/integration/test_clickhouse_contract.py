@@ -187,6 +187,22 @@ def test_a_row_of_the_wrong_type_lands_nothing(client: Client) -> None:
     assert count(client) == 0
 
 
+def test_an_insert_that_fails_after_parsing_is_said_so(client: Client) -> None:
+    """chdb's own streaming insert says "done" of both of these, and lands nothing."""
+    client.command("CREATE TABLE narrow (a UInt64, CONSTRAINT small CHECK a < 5) ENGINE = MergeTree ORDER BY a")
+    client.command("CREATE TABLE parts (a UInt64) ENGINE = MergeTree ORDER BY a PARTITION BY a")
+    for table, code in (("narrow", "469"), ("parts", "252")):
+        with pytest.raises(DatabaseError, match=code):
+            client.insert(table, [[number] for number in range(200)], column_names=["a"])
+        assert count(client, table) == 0
+
+
+def test_settings_of_an_insert_statement_hold(clickhouse: str, client: Client) -> None:
+    sql = f"INSERT INTO {client.database}.t (a) SETTINGS max_partitions_per_insert_block = 7 FORMAT CSV\n1\n2\n"
+    assert raw(clickhouse, "/", sql.encode())[0] == 200
+    assert count(client) == 2
+
+
 def test_an_unknown_database_is_said_so(clickhouse: str) -> None:
     status, headers, _ = raw(clickhouse, "/?database=nowhere", b"SELECT 1")
     assert (status, headers["X-ClickHouse-Exception-Code"]) == (404, "81")

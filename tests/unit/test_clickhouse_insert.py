@@ -17,19 +17,21 @@ from deploy.local.clickhouse_insert import Insert, split_insert
         (b"INSERT INTO `d`.`format` FORMAT CSV\n1", "INSERT INTO `d`.`format`", "CSV", b"1"),
         (b"INSERT INTO values VALUES (1)", "INSERT INTO values", "Values", b" (1)"),
         (b"INSERT INTO t(a)VALUES(1);\n\n(2)", "INSERT INTO t(a)", "Values", b"(1);\n\n(2)"),
-        (
-            b"/* FORMAT a */ -- FORMAT b\nINSERT INTO TABLE t (a) SETTINGS x='FORMAT y \\' z' FORMAT JSONEachRow\n{}",
-            "/* FORMAT a */ -- FORMAT b\nINSERT INTO TABLE t (a) SETTINGS x='FORMAT y \\' z'",
-            "JSONEachRow",
-            b"{}",
-        ),
         (b"INSERT INTO {t:Identifier} FORMAT CSV\n1", "INSERT INTO {t:Identifier}", "CSV", b"1"),
         (b"INSERT INTO FUNCTION null('a UInt8') FORMAT CSV\n1", "INSERT INTO FUNCTION null('a UInt8')", "CSV", b"1"),
         (b"INSERT INTO t FORMAT CSV", "INSERT INTO t", "CSV", b""),
     ],
 )
 def test_the_parts(sql: bytes, head: str, form: str, data: bytes) -> None:
-    assert split_insert(sql) == Insert(head, form, data)
+    assert split_insert(sql) == Insert(head, "", form, data)
+
+
+def test_settings_go_behind_the_file() -> None:
+    sql = b"/* FORMAT a */ -- FORMAT b\nINSERT INTO TABLE t (a) SETTINGS x='FORMAT y \\' z' FORMAT JSONEachRow\n{}"
+    found = split_insert(sql)
+    head, settings = "/* FORMAT a */ -- FORMAT b\nINSERT INTO TABLE t (a)", "SETTINGS x='FORMAT y \\' z'"
+    assert found == Insert(head, settings, "JSONEachRow", b"{}")
+    assert found.reading("/f") == f"{head} FROM INFILE '/f' COMPRESSION 'none' {settings} FORMAT JSONEachRow"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_statements_without_data(sql: bytes) -> None:
 @given(st.binary())
 def test_data_is_never_touched(data: bytes) -> None:
     found = split_insert(b"INSERT INTO t (a) FORMAT Native\n" + data)
-    assert found == Insert("INSERT INTO t (a)", "Native", data)
+    assert found == Insert("INSERT INTO t (a)", "", "Native", data)
 
 
 @given(st.binary(max_size=200))
