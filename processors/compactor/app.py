@@ -22,7 +22,7 @@ from schemas.settings import Settings
 from schemas.topics import topics
 
 STREAM_BUFFER: Final = 16  # events (fetched lists) between the fetcher and the agent, which only hands them on
-FETCH_BYTES: Final = 2 * 1024 * 1024  # a partition and request: about `max_batch` reports with their headers
+FETCH_BYTES: Final = 4 * 1024 * 1024  # a partition and request: about `max_batch` reports with their headers
 
 
 class CompactorApp(faust.App):
@@ -89,7 +89,7 @@ def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException
         consumer_max_fetch_size=FETCH_BYTES,
         consumer_metadata_max_age_ms=60_000,
         broker_client_id=f"{settings.kafka.client_id}-compact",
-        broker_max_poll_records=compact.max_batch,
+        broker_max_poll_records=4 * compact.max_batch,
         broker_session_timeout=compact.session_timeout,
         broker_heartbeat_interval=compact.session_timeout / 4,
         broker_rebalance_timeout=max(60.0, 2 * compact.session_timeout),

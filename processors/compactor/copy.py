@@ -6,7 +6,7 @@ has just committed to Kafka. Either way the store takes the data and the new pos
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,6 +29,27 @@ class Identities(Struct, frozen=True, kw_only=True):
     reports: str
     latest: str
     removals: str
+
+
+class Values(NamedTuple):
+    """Stored values: `latest` for `keys`, `removals` for those without one."""
+
+    keys: Sequence[bytes]
+    latest: list[bytes | None]
+    missing: Sequence[bytes]
+    removals: list[bytes | None]
+
+
+def decode(values: Values) -> dict[bytes, State]:
+    """The states that stored values stand for."""
+    states: dict[bytes, State] = {
+        key: None if value is None else decode_latest(value)
+        for key, value in zip(values.keys, values.latest, strict=True)
+    }
+    for key, value in zip(values.missing, values.removals, strict=True):
+        if value is not None:
+            states[key] = decode_removed(value)
+    return states
 
 
 class Copy:
@@ -81,20 +102,15 @@ class Copy:
 
     def load(self, keys: Sequence[bytes]) -> dict[bytes, State]:
         """What is known of each key."""
-        values = self._store.latest(self.partition, keys)
-        states: dict[bytes, State] = {}
-        missing: list[bytes] = []
-        for key, value in zip(keys, values, strict=True):
-            if value is None:
-                missing.append(key)
-            else:
-                states[key] = decode_latest(value)
-        if self.position.removals == 0:  # nothing was ever removed here: spare the second read of every new selector
-            states.update(dict.fromkeys(missing))
-            return states
-        for key, value in zip(missing, self._store.removals(self.partition, missing), strict=True):
-            states[key] = None if value is None else decode_removed(value)
-        return states
+        return decode(self.values(keys))
+
+    def values(self, keys: Sequence[bytes]) -> Values:
+        """What the store holds of each key. May be called in another thread: RocksDB reads without Python's lock."""
+        latest = self._store.latest(self.partition, keys)
+        if self.position.removals == 0:  # nothing was ever removed here: spare new selectors the second read
+            return Values(keys, latest, [], [])
+        missing = [key for key, value in zip(keys, latest, strict=True) if value is None]
+        return Values(keys, latest, missing, self._store.removals(self.partition, missing))
 
     def account(self, username: str) -> list[Latest]:
         """The selectors of an account, in byte order."""
@@ -116,8 +132,8 @@ class Copy:
                 (key, _name(before[key]), None if new is None else new.username) for key, (_, new) in puts.items()
             )
             write = Write(
-                {key: value for key, (value, _) in puts.items()},
-                {key: value for key, (value, _) in gone.items()},
+                [(key, value) for key, (value, _) in puts.items()],
+                [(key, value) for key, (value, _) in gone.items()],
                 added,
                 dropped,
                 position,
@@ -131,12 +147,7 @@ class Copy:
         position = self._moved(next_latest, next_removals, source, log_id)
         if folded.moves:
             added, dropped = _index(
-                (
-                    key,
-                    before.username if isinstance(before, Latest) else None,
-                    after.username if isinstance(after, Latest) else None,
-                )
-                for key, (before, after) in folded.moves.items()
+                (key, _username(before), _username(after)) for key, (before, after) in folded.moves.items()
             )
             write = Write(output.latest_values(), output.removals_values(), added, dropped, position)
             self._store.write(self.partition, write)
@@ -145,7 +156,7 @@ class Copy:
     def keep(self) -> None:
         """Write down that the copy is current now; a copy nobody kept for long is dropped (`fresh_ms`)."""
         self.position = replace(self.position, at=self._clock())
-        self._store.write(self.partition, Write({}, {}, (), (), self.position))
+        self._store.write(self.partition, Write((), (), (), (), self.position))
 
     def _moved(self, next_latest: int, next_removals: int, source: int, log_id: str) -> Position:
         held = self.position
@@ -180,14 +191,14 @@ def _name(value: bytes | None) -> str | None:
     return None if value is None else decode_latest(value).username
 
 
+def _username(state: State) -> str | None:
+    return state.username if isinstance(state, Latest) else None
+
+
 def _index(moves: Iterable[tuple[bytes, str | None, str | None]]) -> tuple[list[Account], list[Account]]:
     """Index entries to add and to drop, from (key, account before, account after)."""
-    added: list[Account] = []
-    dropped: list[Account] = []
-    for key, before, after in moves:
-        if before != after:
-            if before is not None:
-                dropped.append(Account(before, key))
-            if after is not None:
-                added.append(Account(after, key))
-    return added, dropped
+    moved = [(key, before, after) for key, before, after in moves if before != after]
+    return (
+        [(after, key) for key, _, after in moved if after is not None],
+        [(before, key) for key, before, _ in moved if before is not None],
+    )

@@ -1,7 +1,7 @@
 """The table's storage in memory: gone with the process, read again from the changelog at the next start."""
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from processors.compactor.store import Position, Write
 
@@ -70,8 +70,8 @@ class MemoryStore:
         self._partitions.clear()
 
 
-def _put(held: dict[bytes, bytes], values: dict[bytes, bytes | None]) -> None:
-    for key, value in values.items():
+def _put(held: dict[bytes, bytes], values: Iterable[tuple[bytes, bytes | None]]) -> None:
+    for key, value in values:
         if value is None:
             held.pop(key, None)
         else:

@@ -43,8 +43,10 @@ class Output:
 
     def changes(self) -> Iterator[Message]:
         """For `changes`, in log order."""
+        fixed = _fixed("change")
         for change in self._folded.changes:
-            yield change.selector.encode(), encode(change), _headers("change", change.id, change.changed_at)
+            headers = [*fixed, ("ce_id", change.id.encode()), ("ce_time", _time(change.changed_at))]
+            yield change.selector.encode(), encode(change), headers
 
     def rejected(self) -> Iterator[Message]:
         """For `rejected`."""
@@ -53,21 +55,22 @@ class Output:
 
     def latest(self) -> Iterator[Message]:
         """For `latest`: one a selector."""
+        fixed = _fixed("latest")
         for key, value, name, at in self._latest:
-            yield key, value, _headers("latest", name, at)
+            yield key, value, [*fixed, ("ce_id", name.encode()), ("ce_time", _time(at))]
 
     def removals(self) -> Iterator[Message]:
         """For `removals`: one a selector."""
         for key, value, name, at in self._removals:
             yield key, value, _headers("removed", name, at)
 
-    def latest_values(self) -> dict[bytes, bytes | None]:
+    def latest_values(self) -> Iterator[tuple[bytes, bytes | None]]:
         """What `latest` holds afterwards, for the store."""
-        return {key: value for key, value, _, _ in self._latest}
+        return ((key, value) for key, value, _, _ in self._latest)
 
-    def removals_values(self) -> dict[bytes, bytes | None]:
+    def removals_values(self) -> Iterator[tuple[bytes, bytes | None]]:
         """What `removals` holds afterwards, for the store."""
-        return {key: value for key, value, _, _ in self._removals}
+        return ((key, value) for key, value, _, _ in self._removals)
 
 
 def _id(source: Source) -> str:
@@ -76,9 +79,11 @@ def _id(source: Source) -> str:
 
 def _headers(event_type: str, event_id: str, time_ms: int) -> Headers:
     """As `schemas.cloudevents.headers`, with the fixed ones made once and each second of time formatted once."""
-    version, kind, source, content = _fixed(event_type)
-    time = _second(time_ms // 1000) + _THOUSANDTHS[time_ms % 1000]
-    return [version, kind, source, ("ce_id", event_id.encode()), ("ce_time", time), content]
+    return [*_fixed(event_type), ("ce_id", event_id.encode()), ("ce_time", _time(time_ms))]
+
+
+def _time(time_ms: int) -> bytes:
+    return _second(time_ms // 1000) + _THOUSANDTHS[time_ms % 1000]
 
 
 @lru_cache(maxsize=16)

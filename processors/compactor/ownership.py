@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.errors import KafkaError
 
 from processors.compactor.batch import Folded, fold, join
-from processors.compactor.copy import Copy
+from processors.compactor.copy import Copy, Values, decode
 from processors.compactor.intake import Batch, Intake
 from processors.compactor.messages import Output
 from processors.compactor.offsets import mark_of, mark_text, verify
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger(__name__)
 
-# Records merged in one turn of the event loop: about 10 ms, which is what a lookup waits for at most.
-SLICE: Final = 250
+# Records merged in one turn of the event loop, about 3 ms. Every partition takes its turn, and a transaction needs ten
+# of them: with 1000, four partitions spent half of the time waiting for each other (20,000 instead of 29,000 a second).
+SLICE: Final = 128
+CHUNK: Final = 1000  # records whose states are read at once, in a thread: 1 to 5 ms
 FIRST_RETRY_SECONDS: Final = 0.2
 LAST_RETRY_SECONDS: Final = 5.0
 
@@ -168,15 +170,29 @@ class Ownership:
         self._shared.count(folded, len(records), time.monotonic() - begun)
 
     async def _fold(self, records: Sequence[LogRecord]) -> Folded:
-        rules = self._shared.rules
+        """Merge the records; while a part of them is merged, the states of the next part are read in a thread."""
         states: dict[bytes, State] = {}
         parts: list[Folded] = []
-        for start in range(0, len(records), SLICE):
-            good, bad = read(records[start : start + SLICE], self._log, rules.future_tolerance)
-            states.update(self.copy.load([key for key in {record[0] for record in good} if key not in states]))
-            part = fold(good, states, self._log, rules)
-            part.rejected.extend(bad)
-            states.update((key, move[1]) for key, move in part.moves.items())
-            parts.append(part)
-            await asyncio.sleep(0)
+        chunks = [records[start : start + CHUNK] for start in range(0, len(records), CHUNK)]
+        loading = self._load(chunks[0])
+        for number, chunk in enumerate(chunks, 1):
+            loaded = await loading
+            if number < len(chunks):
+                loading = self._load(chunks[number])
+            states = decode(loaded) | states
+            for start in range(0, len(chunk), SLICE):
+                parts.append(self._fold_slice(chunk[start : start + SLICE], states))
+                await asyncio.sleep(0)
         return join(parts)
+
+    def _fold_slice(self, records: Sequence[LogRecord], states: dict[bytes, State]) -> Folded:
+        rules = self._shared.rules
+        good, bad = read(records, self._log, rules.future_tolerance)
+        part = fold(good, {record[0]: states[record[0]] for record in good}, self._log, rules)
+        part.rejected.extend(bad)
+        states.update((key, move[1]) for key, move in part.moves.items())
+        return part
+
+    def _load(self, records: Sequence[LogRecord]) -> Awaitable[Values]:
+        keys = list({record.key for record in records if record.key is not None})
+        return asyncio.get_running_loop().run_in_executor(self._shared.readers, self.copy.values, keys)

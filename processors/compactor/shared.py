@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 from processors.compactor.batch import Folded
 from processors.compactor.copy import Identities
@@ -15,6 +16,8 @@ from processors.compactor.writer import Step, Writer
 from processors.log_identity import LogIdentityError, read_log_ids
 from schemas.settings import Settings
 from schemas.topics import topics
+
+READERS: Final = 2  # threads that read the store ahead of merging
 
 
 class Shared:
@@ -42,6 +45,7 @@ class Shared:
         self.step = step
         self.tail = Tail(options, self.topics, metrics.followed)
         self.offsets = Offsets(options, self.group, self.topic)
+        self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._options = dict(options)
         self._timeout = settings.compact.transaction_timeout
 

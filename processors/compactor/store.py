@@ -34,25 +34,24 @@ class Position(Struct, frozen=True, kw_only=True):
     rebuilt: int = 0
 
 
-class Account(NamedTuple):
-    """An entry of the account index: the account's name and the selector's key (bytes)."""
-
-    username: str
-    key: bytes
+Account = tuple[str, bytes]
+"""An entry of the account index: the account's name and the selector's key."""
 
 
 class Write(NamedTuple):
-    """One atomic write of a partition: values by key (None: gone), index entries, and the position they bring it to."""
+    """One atomic write of a partition: pairs of key and value (None: gone), index entries (the dropped ones go first),
+    and the position that they bring it to."""
 
-    latest: dict[bytes, bytes | None]
-    removals: dict[bytes, bytes | None]
+    latest: Iterable[tuple[bytes, bytes | None]]
+    removals: Iterable[tuple[bytes, bytes | None]]
     added: Iterable[Account]
     dropped: Iterable[Account]
     position: Position
 
 
 class Store(Protocol):
-    """The table's storage on one worker. Calls are short and may come from one thread only."""
+    """The table's storage on one worker. Calls are short; values may also be read from another thread, of keys that are
+    not written at that time."""
 
     def latest(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """The `latest` value of each key, None where there is none."""

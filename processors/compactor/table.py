@@ -163,6 +163,7 @@ class Table:
             self._keep(self._current_standbys())
             await self._shared.tail.stop()
             await self._shared.offsets.close()
+            self._shared.readers.shutdown()
         self._store.close()
 
     def owner(self, partition: int) -> Ownership | None:
