@@ -7,7 +7,7 @@ the request is built on its protocol classes. Text form: base64url without paddi
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, for_code
@@ -53,11 +53,26 @@ async def read_log_id(options: dict[str, Any], topic: str) -> str:
 
 async def read_log_ids(options: dict[str, Any], topics: Sequence[str]) -> dict[str, str]:
     """As `read_log_id`, for several topics at once: topic to identity."""
+    return {name: found.log_id for name, found in (await read_topics(options, topics)).items()}
+
+
+class Topic(NamedTuple):
+    """What Kafka says of a topic: its identity and its number of partitions."""
+
+    log_id: str
+    partitions: int
+
+
+async def read_topics(options: dict[str, Any], topics: Sequence[str]) -> dict[str, Topic]:
+    """As `read_log_id`, for several topics and with their number of partitions."""
     client = AIOKafkaClient(**options)
     try:
         await client.bootstrap()
         response = await client.send(client.get_random_node(), _MetadataRequest(topics))
-        return {name: _text(name, code, topic_id) for code, name, topic_id, *_ in response.topics}
+        return {
+            name: Topic(_text(name, code, topic_id), len(partitions))
+            for code, name, topic_id, _, partitions, *_ in response.topics
+        }
     finally:
         await client.close()
 

@@ -17,6 +17,7 @@ from processors.compactor.lookup_http import KeyNeededError, make_server, must_h
 from processors.compactor.metrics import Metrics
 from processors.compactor.ownership import Ownership
 from processors.compactor.peers import Peers
+from processors.compactor.shared import PartitionsError
 from processors.compactor.store import StoreError
 from processors.compactor.table import Table, open_store
 from processors.compactor.transport import Reports
@@ -82,7 +83,7 @@ class Worker:
         try:
             must_have_key(self._settings.lookup)
             await self._serve()
-        except (KeyNeededError, StoreError, TopicMissingError) as error:
+        except (KeyNeededError, StoreError, TopicMissingError, PartitionsError) as error:
             logger.error("%s", error)
             return WRONG
         except OSError as error:

@@ -13,9 +13,14 @@ from processors.compactor.offsets import Offsets
 from processors.compactor.rules import rules_of
 from processors.compactor.tail import Tail
 from processors.compactor.writer import Step, Writer
-from processors.log_identity import LogIdentityError, read_log_ids
+from processors.log_identity import LogIdentityError, TopicMissingError, read_topics
 from schemas.settings import Settings
-from schemas.topics import topics
+from schemas.topics import Topics, topics
+
+
+class PartitionsError(Exception):
+    """The topics are not as the settings say; the text says what to do."""
+
 
 READERS: Final = 2  # threads that read the store ahead of merging
 
@@ -65,7 +70,13 @@ class Shared:
             LogIdentityError: one of them was deleted and made again.
             aiokafka.errors.KafkaError: Kafka cannot be asked now.
         """
-        now = await read_identities(self._options, self.topics)
+        try:
+            now = await read_identities(self._options, self.topics)
+        except TopicMissingError as error:
+            raise LogIdentityError(
+                f"while this worker ran, a topic was deleted ({error}). What its table holds is on disk and on topic "
+                "latest. If it is meant, run `pushtokens adopt-log` once the topic is there again."
+            ) from error
         if now != self.identities:
             raise LogIdentityError(
                 f"a topic was deleted and made again while this worker ran (it had {self.identities}, now {now}). "
@@ -73,8 +84,21 @@ class Shared:
             )
 
 
-async def read_identities(options: Mapping[str, Any], found: Any) -> Identities:
-    """The identities of the three topics now."""
-    names = (found.reports.name, found.latest.name, found.removals.name)
-    ids = await read_log_ids(dict(options), names)
-    return Identities(reports=ids[names[0]], latest=ids[names[1]], removals=ids[names[2]])
+async def read_identities(options: Mapping[str, Any], named: Topics) -> Identities:
+    """The identities of the three topics now.
+
+    Raises:
+        TopicMissingError: one does not exist.
+        PartitionsError: one has not as many partitions as the settings say.
+        aiokafka.errors.KafkaError: Kafka cannot be asked now.
+    """
+    specs = (named.reports, named.latest, named.removals)
+    found = await read_topics(dict(options), [spec.name for spec in specs])
+    for spec in specs:
+        if found[spec.name].partitions != spec.partitions:
+            raise PartitionsError(
+                f"topic {spec.name} has {found[spec.name].partitions} partitions, the settings say {spec.partitions}: "
+                "every selector would be looked for in the wrong one. Set PUSHTOKENS_PARTITIONS to what is there."
+            )
+    reports, latest, removals = (found[spec.name].log_id for spec in specs)
+    return Identities(reports=reports, latest=latest, removals=removals)

@@ -89,7 +89,9 @@ class Table:
         await self._patiently(shared.tail.start)
         await self._patiently(shared.offsets.start)
         self._shared = shared
+        shared.tail.watch(self._ended)
         self._watcher = asyncio.create_task(self._watch(), name="table-watch")
+        self._watcher.add_done_callback(self._ended)
 
     async def _patiently(self, ask: Callable[[], Any]) -> Any:
         while True:
@@ -102,7 +104,7 @@ class Table:
     async def assign(self, active: set[int], standby: set[int]) -> None:
         """Own `active` from now on, and keep copies of `standby`; whatever was owned before was revoked."""
         shared = self._ready()
-        await self.revoke(0.0)
+        await self.revoke(self._settings.compact.session_timeout)
         self._standby = standby - active
         for partition in shared.tail.following() - self._standby:
             shared.tail.release(partition)
@@ -141,11 +143,13 @@ class Table:
 
     async def revoke(self, deadline: float) -> None:
         """Finish what is under way within `deadline` seconds, and own nothing any more."""
-        owners, tasks = list(self._owned.values()), list(self._tasks.values())
-        for owner in owners:
+        tasks = list(self._tasks.values())
+        for partition, owner in self._owned.items():
             owner.close()
+            if not owner.active:  # being taken up: there is nothing to finish
+                self._tasks[partition].cancel()
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=deadline or None)
+            _, late = await asyncio.wait(tasks, timeout=deadline)
             for task in late:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -63,6 +63,11 @@ class Tail:
         await self._consumer.start()
         self._task = asyncio.create_task(self._run(), name="changelog-tail")
 
+    def watch(self, ended: Callable[[asyncio.Task[None]], None]) -> None:
+        """Have `ended` called when the following ends, whatever the reason."""
+        assert self._task is not None
+        self._task.add_done_callback(ended)
+
     async def stop(self) -> None:
         """Let go of everything."""
         if self._task is not None:

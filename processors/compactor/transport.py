@@ -10,11 +10,13 @@ What is changed of Faust 0.15.3, and why (a test compares the sources of what is
 - The time of the last heartbeat is noted: a worker that cannot confirm its partitions says so in lookups.
 """
 
+import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, cast
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
@@ -74,7 +76,8 @@ class Consumer(FaustConsumer):
         if records is None or self.should_stop:
             return
         if not self.flow_active:
-            await self.perform_seek()
+            with contextlib.suppress(KafkaError):  # as in Faust: after the rebalance it is done again
+                await self.perform_seek()
             return
         for at, found in records.items():
             if not self.flow_active or self.app.consumer_generation_id != generation:

@@ -46,6 +46,12 @@ class Ends(NamedTuple):
     removals: int
 
 
+def _seen(future: asyncio.Future[Any]) -> None:
+    """After a failure elsewhere nobody asks this one; asyncio need not complain about it."""
+    if not future.cancelled():
+        future.exception()
+
+
 class _Sent:
     """What was handed over for one topic: the batches' futures, and how many records the last one has."""
 
@@ -156,6 +162,8 @@ class Writer:
                 await asyncio.sleep(0)
         if batch.record_count():
             sent.append(await self._producer.send_batch(batch, topic, partition=self._partition))
+        for future in sent:
+            future.add_done_callback(_seen)
         return _Sent(topic, sent, batch.record_count())
 
     async def close(self) -> None:

@@ -1,11 +1,14 @@
 """One worker and several: what is on the topics, what lookups say, and where a restart begins."""
 
+import argparse
+import json
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from deploy.cli import lookup
 from schemas.records import Pair, Report, encode
 from schemas.settings import Settings
 from schemas.topics import topics
@@ -75,7 +78,9 @@ def a_report(selector: str, **given: Any) -> Report:
     return Report(schema_version=1, id="r", kind="report", received_at=1, selector=selector, **(fields | given))
 
 
-async def test_http_of_a_worker(topics_for: SettingsWithTopics, start_worker: StartWorker) -> None:
+async def test_http_of_a_worker(
+    topics_for: SettingsWithTopics, start_worker: StartWorker, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Odd names, many at once, limits, health, and nothing of Faust's own pages."""
     settings = await topics_for(lookup={"max_batch": 3})
     await send(settings, a_report(ODD, username=ODD))
@@ -93,8 +98,30 @@ async def test_http_of_a_worker(topics_for: SettingsWithTopics, start_worker: St
     assert worker.metrics()["pushtokens_compactor_lag_records"] == 0
     for page in ("/table", "/table/x", "/router", "/router/x", "/graph", "/", "/stats", "/schema"):
         assert worker.get(page).status_code == 404
+    cli(worker, capsys)
     log = worker.output()
     assert '"asked"' in log and "token" not in log.replace("pushtokens", "")
+
+
+def cli(worker: Worker, capsys: pytest.CaptureFixture[str]) -> None:
+    """`pushtokens lookup`, by selector and by account."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        parser = argparse.ArgumentParser()
+        lookup.add_arguments(parser)
+        code = lookup.run(parser.parse_args(arguments), worker.settings)
+        return code, *capsys.readouterr()
+
+    code, out, _ = run(ODD)
+    assert code == 0
+    assert ODD in out and "<token 5>" in out and " app " in out
+    assert " token " in run(ODD, "--show-tokens")[1]
+    code, out, _ = run("--username", ODD, "--json")
+    assert (code, json.loads(out)["selectors"][0]["calls"]["token"]) == (0, "token")
+    code, _, error = run("nobody")
+    assert code == 1 and "Unknown selector" in error
+    code, _, error = run("nobody", "--url", "http://127.0.0.1:9")
+    assert code == 1 and "pushtokens compact" in error
 
 
 async def test_beyond_loopback_only_with_a_key(topics_for: SettingsWithTopics, start_worker: StartWorker) -> None:
