@@ -25,6 +25,7 @@ check: .venv  ## format, lint, types, generated documents
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/python -m schemas.write --check
+	$(BIN)/python -m deploy.grafana.write --check
 
 .PHONY: unit integration faults browser
 unit: .venv  ## offline tests (about 2 minutes)
@@ -54,6 +55,7 @@ bench-%: .venv-bench
 .PHONY: documents
 documents: .venv  ## write the generated documents again (JSON Schemas, AsyncAPI, OpenAPI, settings table)
 	$(BIN)/python -m schemas.write
+	$(BIN)/python -m deploy.grafana.write
 
 .PHONY: format
 format: .venv  ## format the code and mend what the linter can

@@ -1,7 +1,8 @@
--- `selectors` phones over `days` days that end with `last`; each reports `reports` times. Seeded: the same figures each time.
--- Three in five stay to the end, the others leave, one in four of them with a removal; a few log out in the middle. Six in ten are iPhones (two
--- tokens), the rest Android (one token for both slots). Tokens rotate now and then, alone or both at once with a new
--- install id; brand acme moves to another app id, phone by phone; one in fifty shares its phone with the next selector.
+-- `selectors` phones over `days` days that end with `last`; each reports `reports` times, less what would come after the
+-- last day. Seeded: the same figures each time. Three in five stay to the end, the others leave, one in four of them with a
+-- removal; a few log out in the middle. Six in ten are iPhones (two tokens), the rest Android (one token for both slots).
+-- Tokens rotate now and then, alone or both at once with a new install id; brand acme moves to another app id, phone by
+-- phone; one in fifty shares its phone with the next selector.
 INSERT INTO reports
     (received_at, appended_at, kind, selector, username, calls_token, calls_app_id, other_token, other_app_id, install_id,
      user_agent, origin, reason, schema_version, id, log_id, kafka_partition, kafka_offset, kafka_partitions)
@@ -12,7 +13,7 @@ WITH
     (what, modulo) -> toInt64(cityHash64({seed:UInt64}, what, s) % toUInt64(modulo)) AS drawn,
     cityHash64({seed:UInt64}, 'ios', if(s % 50 = 1, s - 1, s)) % 10 < 6 AS ios,
     start + drawn('born', intDiv(span, 100) * 99) AS born,
-    if(drawn('stays', 5) < 3, greatest(born, start + span - drawn('last', 20 * 86400000)), born + drawn('life', start + span - born)) AS gone,
+    if(drawn('stays', 5) < 3, start + span + drawn('last', 20 * 86400000), born + drawn('life', start + span - born)) AS gone,
     drawn('stays', 5) >= 3 AND drawn('says', 4) = 0 AS says_so,
     if(s % 50 = 1, s - 1, s) AS phone,
     ['acme', 'acme', 'blue', 'cedar', 'delta', 'echo'][1 + drawn('brand', 6)] AS brand,
@@ -54,8 +55,10 @@ FROM
         turn.2 AS calls_version,
         turn.3 AS other_version,
         turn.4 AS install_version,
-        toInt64(least(born + intDiv((gone - born) * (k - 1), greatest(toInt64(reports) - 1, 1)) + toInt64(cityHash64({seed:UInt64}, 'at', s, k) % 43200000),
-            start + span - 1)) AS at,
-        concat('com.', brand, if(brand = 'acme' AND at > start + intDiv(span, 10) * 7 + drawn('moves', intDiv(span, 4)), '.phone2', '.phone')) AS app
+        born + intDiv((gone - born) * (k - 1), greatest(toInt64(reports) - 1, 1))
+            + toInt64(cityHash64({seed:UInt64}, 'at', s, k) % 43200000) AS at,
+        start + intDiv(span, 10) * 7 + drawn('moves', intDiv(span, 4)) AS moves,
+        concat('com.', brand, if(brand = 'acme' AND at > moves, '.phone2', '.phone')) AS app
     FROM numbers({selectors:UInt64})
 )
+WHERE at < start + span

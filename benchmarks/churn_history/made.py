@@ -10,7 +10,7 @@ _SQL: Final = Path(__file__).with_name("fleet.sql")
 
 
 def make_history(clickhouse: ClickHouse, *, selectors: int, reports: int, days: int, last: date, seed: int = 1) -> None:
-    """Insert `selectors` x `reports` records over the `days` days up to `last`. Raises as `ClickHouse.command`."""
+    """Insert at most `selectors` x `reports` records of the `days` days to `last`; raises as `ClickHouse.command`."""
     clickhouse.command(
         _SQL.read_text(encoding="utf-8"),
         {"selectors": selectors, "reports": reports, "days": days, "last": last.isoformat(), "seed": seed},

@@ -75,7 +75,7 @@ def _form(filters: Filters, app_ids: Iterable[str], today: date) -> str:
         f"{_date('from', 'From', filters.from_day, today)}{_date('to', 'To', filters.to_day, today)}"
         f"{_select('slot', 'Slot', _SLOTS, filters.slot)}{_select('app_id', 'App id', apps, filters.app_id)}"
         f"{_select('platform', 'Platform', _PLATFORMS, filters.platform)}"
-        f"{_select('weeks', 'Cohorts of', _COHORTS, str(filters.weeks))}"
+        f"{_select('weeks', 'Lifetimes by', _COHORTS, str(filters.weeks))}"
         '<button type="submit">Show</button></form>'
     )
 

@@ -105,6 +105,7 @@
     const empty = !drawing.series.some((one) => one.values.some((value) => value !== null && (value !== 0 || !zeroIsNothing)));
     const nothing = card.dataset.x === "time" ? "No numbers yet." : "Nothing in these days for these filters.";
     if (old) old.destroy();
+    canvas.parentElement.classList.toggle("many", drawing.series.length > 3);
     say(card, empty ? nothing : "", false);
     charts.set(card.id, empty ? null : new Chart(canvas, {
       type: card.dataset.kind === "bars" ? "bar" : "line",

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
+from benchmarks.churn_history.made import make_history
+from deploy.grafana.dashboard import DATABASE, panel_sql
 from processors.churn.figures import figures
 from processors.churn.filters import Filters
 from processors.churn.metrics import METRICS
 from processors.churn.rollup import rebuild
 from processors.clickhouse import ClickHouse
+from schemas.settings import Settings
 from tests.churn_reference import Record, Reference, same
 from tests.integration.churn.conftest import empty, insert
 from tests.unit.test_house import ROOT
@@ -213,3 +216,38 @@ def test_the_borders_of_the_definitions(bordering: ClickHouse, number: int) -> N
     name, column, _, expected = BORDERS[number]
     chosen = msgspec.structs.replace(WHOLE, app_id=f"case{number}")
     assert sum(row[column] or 0 for row in figures(bordering, name, chosen).dicts()) == expected
+
+
+def as_records(engine: ClickHouse) -> list[Record]:
+    """What `reports` holds, for the reference."""
+    columns = (
+        "selector, toUnixTimestamp64Milli(received_at) AS at, kafka_offset AS offset, kind, origin, calls_token, "
+        "calls_app_id, other_token, other_app_id, install_id, username, user_agent"
+    )
+    return [Record(**found) for found in engine.query(f"SELECT {columns} FROM reports").dicts()]
+
+
+def test_the_benchmarks_history_equals_the_reference(engine: ClickHouse) -> None:
+    """The fleet that the benchmark and the browser tests look at, small: every query gives what the reference gives."""
+    empty(engine)
+    last = FIRST + timedelta(days=399)
+    make_history(engine, selectors=150, reports=12, days=400, last=last, seed=7)
+    rebuild(engine)
+    reference = Reference(as_records(engine))
+    default = Filters(from_day=last - timedelta(days=89), to_day=last)
+    whole = Filters(from_day=FIRST, to_day=last, weeks=1)
+    narrowed = msgspec.structs.replace(default, slot="other", platform="ios")
+    assert [line for chosen in (default, whole, narrowed) for line in differences(engine, reference, chosen)] == []
+
+
+GRAFANAS = {"$__fromTime": "{from:Date}", "$__toTime": "{to:Date}", "$weeks": "{weeks:UInt16}"} | {
+    f"${{{name}:sqlstring}}": f"{{{name}:String}}" for name in ("slot", "app_id", "platform")
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_grafanas_form_of_a_query_gives_the_same(bordering: ClickHouse, churn_settings: Settings, name: str) -> None:
+    text = panel_sql(name).replace(f"{DATABASE}.", f"{churn_settings.clickhouse.database}.")
+    for theirs, value in GRAFANAS.items():
+        text = text.replace(theirs, value)
+    assert bordering.query(text, WHOLE.parameters()).rows == figures(bordering, name, WHOLE).rows
