@@ -4,12 +4,15 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 from processors.churn.rollup import Build, refresh
 from processors.clickhouse import AwayError, ClickHouse, RefusedError
 from schemas.settings import Settings
 
 log = logging.getLogger(__name__)
+
+FIRST_SECONDS: Final = 1.0  # until there is a build the page has nothing to show, so it looks more often
 
 
 class Refresher:
@@ -54,8 +57,7 @@ class Refresher:
                 if not away:  # said once; it goes on trying
                     log.warning("the roll-ups cannot be computed: %s", error)
                 away = True
-            # Before the first build the page has nothing to show, so it looks more often.
-            self._stop.wait(self._settings.dashboard.refresh_seconds if self._build else 1.0)
+            self._stop.wait(self._settings.dashboard.refresh_seconds if self._build else FIRST_SECONDS)
 
     def age(self) -> float | None:
         """Seconds since the newest build began, or None."""

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -94,6 +96,49 @@ def test_metrics_tell_query_times_and_the_roll_ups_age(client: httpx.Client) -> 
     assert 'pushtokens_dashboard_query_seconds_count{metric="reach"}' in text
     age = next(line for line in text.splitlines() if line.startswith("pushtokens_dashboard_rollup_age_seconds "))
     assert float(age.split()[1]) >= 0
+
+
+ROLES = b"""\
+pushtokens_ingest_requests_total{outcome="accepted"} 5.0
+pushtokens_compactor_records_total{disposition="changed"} 4.0
+pushtokens_compactor_lag_records 1.0
+pushtokens_sink_rows_total 3.0
+pushtokens_sink_lag_records 2.0
+"""
+
+
+class Metrics(BaseHTTPRequestHandler):
+    """A role's /metrics."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/metrics" else 404)
+        self.send_header("content-length", str(len(ROLES)))
+        self.end_headers()
+        self.wfile.write(ROLES)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_the_pipelines_health_is_read_from_the_roles(clickhouse: str, tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Metrics) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        places = {"ingest_urls": url, "compact_urls": url, "sink_urls": f"{url},{url}/"}
+        try:
+            with role(make_settings(tmp_path, "127.0.0.1:1", clickhouse, dashboard=places)) as (_, client):
+                found = until(
+                    lambda: (answer := client.get("/api/pipeline").json())["pipeline_lag"]["labels"] and answer,
+                    "a sample",
+                    30.0,
+                )
+        finally:
+            server.shutdown()
+            thread.join(10)
+    assert found["pipeline_lag"]["headline"] == "5"
+    assert found["pipeline_lag"]["note"] == "records wait now: compactor 1, sink 4"
+    assert [one["label"] for one in found["pipeline_rate"]["series"]] == ["Accepted", "Compacted", "Written"]
 
 
 def test_clickhouse_away_is_503_and_the_role_lives_on(tmp_path: Path) -> None:
