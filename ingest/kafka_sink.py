@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -16,6 +17,7 @@ from schemas.settings import Settings
 from schemas.topics import topics
 
 _TICK_SECONDS: Final = 0.05  # how late a deadline may be noticed
+_ROUND_SECONDS: Final = 0.05  # one partition that does not land holds the others up for no longer; ten usual rounds
 _OVERHEAD: Final = 512  # bytes of objects and headers around a message in memory
 
 
@@ -36,8 +38,10 @@ class KafkaSink:
         self._empty = asyncio.Event()
         self._empty.set()
         self._closing = False
-        self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes]
-        self._tasks.append(asyncio.create_task(self._tick()))
+        self._work = asyncio.Event()
+        self._landed = asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._tick())]
 
     @property
     def in_flight(self) -> int:
@@ -56,6 +60,7 @@ class KafkaSink:
         self._count += 1
         self._empty.clear()
         self._bytes += size
+        self._work.set()
         lane.add(Entry(message, size, self._loop.time() + self._ingest.confirm_timeout, done))
         return done
 
@@ -75,9 +80,12 @@ class KafkaSink:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 await self._empty.wait()
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._sending]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for lane in self._lanes:
+            lane.expire(math.inf)
         await self._keeper.close(max(deadline - self._loop.time(), 3.0))
 
     def _leave(self, entry: Entry) -> None:
@@ -85,6 +93,35 @@ class KafkaSink:
         self._bytes -= entry.size
         if not self._count:
             self._empty.set()
+
+    async def _pump(self) -> None:
+        """Begin batches in rounds: all partitions that have something begin together.
+
+        aiokafka has one request under way to a broker. A batch begun meanwhile would sit there, closed, while more
+        reports for its partition pile up behind it; so the next round begins when a batch of the last one has landed.
+        """
+        while True:
+            await self._work.wait()
+            await asyncio.sleep(0)  # requests of the same turn of the loop share a batch
+            held = await self._keeper.get()
+            self._work.clear()
+            self._landed.clear()
+            for lane in self._lanes:
+                if lane.waiting:
+                    task = lane.begin(held)
+                    self._sending.add(task)
+                    task.add_done_callback(self._over)
+            if self._sending:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_ROUND_SECONDS):
+                        await self._landed.wait()
+            if any(lane.waiting for lane in self._lanes):
+                self._work.set()
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        self._sending.discard(task)
+        self._landed.set()
+        self._work.set()
 
     async def _tick(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""One partition's way into Kafka: a queue, batches of our own, one of them under way at a time.
+"""One partition's way into Kafka: a queue, and a batch of our own under way, one at a time.
 
 Why own batches (design.md section 8): `await producer.send()` costs a third of the speed, and a batch of ours tells
 exactly which requests a confirmation is for.
@@ -48,10 +48,14 @@ class Lane:
         self._stuck_after = stuck_after
         self._leave = leave
         self._queue: deque[Entry] = deque()
+        self._busy = False
         self._sending: list[Entry] = []
         self._overdue = 0  # how many of `_sending` have been told so
-        self._wake: asyncio.Future[None] | None = None
-        self._loop = asyncio.get_running_loop()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a batch can begin: something waits and nothing is under way."""
+        return bool(self._queue) and not self._busy
 
     @property
     def stuck(self) -> bool:
@@ -61,8 +65,6 @@ class Lane:
     def add(self, entry: Entry) -> None:
         """Queue an entry."""
         self._queue.append(entry)
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
 
     def expire(self, now: float) -> None:
         """Fail what is overdue at `now` (loop time, s): unsent entries are dropped, sent ones may still land."""
@@ -74,31 +76,18 @@ class Lane:
             self._sending[self._overdue].fail()
             self._overdue += 1
 
-    async def run(self) -> None:
-        """Send until cancelled."""
-        try:
-            while True:
-                if not self._queue:
-                    self._wake = self._loop.create_future()
-                    await self._wake
-                    self._wake = None
-                    await asyncio.sleep(0)  # requests of the same turn of the loop share a batch
-                held = await self._keeper.get()
-                try:
-                    await self._round(held)
-                except Exception as error:  # a lane that ended would leave its partition silent
-                    self._keeper.note(error)
-                    self._keeper.abandon(held)
-        finally:
-            self.expire(float("inf"))
+    def begin(self, held: Held) -> "asyncio.Task[None]":
+        """Begin a batch of what waits; only while `waiting`. The task never fails, and tells the batch's requests."""
+        self._busy = True
+        return asyncio.create_task(self._round(held))
 
     async def _round(self, held: Held) -> None:
-        batch = self._fill(held)
-        if not self._sending:
-            return
         confirmed = False
         try:
-            confirmed = await self._send(held, batch)
+            batch = self._fill(held)
+            confirmed = not self._sending or await self._send(held, batch)
+        except Exception as error:
+            self._keeper.note(error)
         finally:
             for entry in self._sending:
                 if not confirmed:
@@ -108,6 +97,7 @@ class Lane:
                 self._leave(entry)
             self._sending = []
             self._overdue = 0
+            self._busy = False
         if not confirmed:
             self._keeper.abandon(held)
 

@@ -1,6 +1,7 @@
 """The ingest role: checks the templates, opens the port, runs one worker or several."""
 
 import logging
+import signal
 from typing import Final
 
 from ingest.server import listen, serve
@@ -21,8 +22,15 @@ def quiet_libraries(settings: Settings) -> None:
     logging.getLogger("uvicorn").setLevel(level)
 
 
+def _nothing_to_drain(*_: object) -> None:
+    """SIGTERM before anything was accepted."""
+    raise SystemExit(0)
+
+
 def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT, drain. Returns 0; 1 if it cannot serve; 2 if the settings cannot be used."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _nothing_to_drain)
     set_up(settings.log, "ingest")
     quiet_libraries(settings)
     try:

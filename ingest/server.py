@@ -68,8 +68,13 @@ def serve(settings: Settings, listener: socket.socket, metrics_directory: str = 
         timeout_graceful_shutdown=max(1, round(settings.ingest.drain_timeout)),
     )
     server = IngressServer(config)
-    # uvicorn raises the signal again once it has drained: then it must find a handler, or the exit code is not 0.
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # For a signal before uvicorn listens to them; and it raises them again once it has drained, when they must find a
+    # handler, or the exit code is not 0.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, stop)
     server.run(sockets=[listener])
     return 0 if server.started else 1

@@ -38,7 +38,7 @@ class Ingress:
             return status_of(ask(self.port, b"GET /readyz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")) == 200
         return False
 
-    def stop(self, seconds: float = 20.0) -> int | None:
+    def stop(self, seconds: float = 40.0) -> int | None:
         """SIGTERM and its exit code."""
         self.process.terminate()
         self.process.join(seconds)

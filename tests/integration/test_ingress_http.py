@@ -37,7 +37,7 @@ from tests.ingress import (
     status_of,
 )
 from tests.ingress import selector_of as selector
-from tests.poll import until, until_async
+from tests.poll import elapse, until, until_async
 
 SPEC_GET = (
     b"GET /token/?username=johndow&password=12345678&selector=12869E0E6E553673C54F29105A0647204C416A2A:7C3A0D14"
@@ -322,6 +322,18 @@ def _command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_at_any_moment_of_the_start_ends_it(settings_for: SettingsFor, tmp_path: Path, workers: int) -> None:
+    settings = settings_for(ingest={"workers": workers})
+    for pause in (0.1, 0.3, 0.6, 0.9):
+        process = start_process(settings, tmp_path / "ingress.log")
+        elapse(pause, "the moment of the signal decides who hears it")
+        process.terminate()
+        process.join(20)
+        # Before the role has begun, Python itself ends by the signal.
+        assert process.exitcode in (0, -signal.SIGTERM), (pause, (tmp_path / "ingress.log").read_text())
 
 
 def test_a_port_in_use_is_said(start: Start, settings_for: SettingsFor, tmp_path: Path) -> None:
