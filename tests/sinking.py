@@ -87,7 +87,7 @@ def ready(settings: Settings) -> bool:
     """Whether the sink says that it is ready."""
     try:
         with urlopen(f"http://127.0.0.1:{settings.sink.port}/readyz", timeout=2) as answer:
-            return answer.status == 200
+            return bool(answer.status == 200)
     except OSError:
         return False
 
@@ -97,3 +97,13 @@ def metric(settings: Settings, name: str) -> float:
     with urlopen(f"http://127.0.0.1:{settings.sink.port}/metrics", timeout=2) as answer:
         lines = answer.read().decode().splitlines()
     return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"{name} "))
+
+
+def doubled(settings: Settings) -> list[tuple[object, ...]]:
+    """Which offsets have several rows: partition, first and last of them, how many (for a failure's text)."""
+    with ClickHouse(settings) as clickhouse:
+        found = clickhouse.query(
+            "SELECT kafka_partition, min(kafka_offset), max(kafka_offset), count() FROM (SELECT kafka_partition, "
+            f"kafka_offset FROM {settings.clickhouse.database}.reports GROUP BY ALL HAVING count() > 1) GROUP BY ALL"
+        )
+    return [tuple(row) for row in found.rows]

@@ -9,7 +9,7 @@ from schemas.settings import Settings
 
 HELP: Final = "accept topic reports as it is now, after it was deleted and made again"
 EXAMPLES: Final = """\
-  pushtokens adopt-log        (stop every `pushtokens compact` first, start them again afterwards)
+  pushtokens adopt-log        (stop every `pushtokens compact` and `pushtokens sink` first, start them again afterwards)
 
   The newest pairs known so far stay; the new log is read from its beginning."""
 
@@ -24,9 +24,10 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
     from processors.compactor.reset import ResetError, adopt
     from processors.log_identity import TopicMissingError
+    from processors.sink.adopt import adopt as adopt_in_sink
 
     try:
-        lines = asyncio.run(adopt(settings))
+        lines = asyncio.run(adopt(settings)) + asyncio.run(adopt_in_sink(settings))
     except (ResetError, TopicMissingError, KafkaError, OSError) as error:
         print(f"pushtokens: {error}", file=sys.stderr)
         return 1

@@ -21,13 +21,15 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class Batch:
-    """Offsets `first` to `last`, and the rows made of them. `doubtful`: they may have been inserted before."""
+    """Offsets `first` to `last`, and the rows made of them. `doubtful`: they may have been inserted before, as this
+    very range; `recount`: some may be there already, nobody knows by which ranges."""
 
-    def __init__(self, first: int, opened: float, *, doubtful: bool = False) -> None:
+    def __init__(self, first: int, opened: float, *, doubtful: bool = False, recount: bool = False) -> None:
         self.first = first
         self.last = first - 1
         self.opened = opened
         self.doubtful = doubtful
+        self.recount = recount
         self.closed = False
         self.size = self.records = self.bad = self.erased = 0
         self.offsets: list[int] = []
@@ -57,6 +59,7 @@ class Gathering:
         self._limits = limits
         self._erased = erased
         self._repeat = start.last
+        self._recount = -1 if start.recount is None else start.recount
         self._next = start.offset
         self._batches: deque[Batch] = deque()
 
@@ -93,7 +96,8 @@ class Gathering:
 
     def _open(self, now: float, *, doubtful: bool = False) -> Batch:
         if not self._batches or self._batches[-1].closed:
-            self._batches.append(Batch(self._next, now, doubtful=doubtful))
+            recount = self._next <= self._recount
+            self._batches.append(Batch(self._next, now, doubtful=doubtful, recount=recount))
         return self._batches[-1]
 
     def _close(self, batch: Batch, last: int) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from processors.clickhouse import AsyncClickHouse, AwayError, RefusedError
+from processors.sink.lifetimes import feed_statement
 from processors.sink.rows import COLUMNS, FORMAT
 
 logger: Final = logging.getLogger(__name__)
@@ -51,6 +52,10 @@ class Range(Struct, frozen=True, kw_only=True):
         """The deduplication token of a part of the range: the same for whoever inserts it."""
         return f"{self.log_id}-{self.topic}-{self.partition}-{first}-{last}{suffix}"
 
+    def place(self) -> dict[str, str | int]:
+        """The range as parameters of a query."""
+        return {"log": self.log_id, "partition": self.partition, "first": self.first, "last": self.last}
+
 
 class Landed(Struct, frozen=True, kw_only=True):
     """What became of a range: rows in the table, rows that the server refused."""
@@ -65,25 +70,31 @@ _OFFSET_AT: Final = COLUMNS.split(", ").index("kafka_offset")
 class Landing:
     """Inserts for one partition. `lease()` is awaited before every insert and raises `LostLeaseError`."""
 
-    def __init__(self, clickhouse: AsyncClickHouse, table: str, lease: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, clickhouse: AsyncClickHouse, database: str, lease: Callable[[], Awaitable[None]]) -> None:
         self._clickhouse = clickhouse
-        self._table = table
+        self._database = database
+        self._table = f"{database}.reports"
         self._lease = lease
 
-    async def land(self, work: Range, *, doubtful: bool) -> Landed:
+    async def land(self, work: Range, *, doubtful: bool, recount: bool = False) -> Landed:
         """Insert the rows of `work`.
 
         Args:
             work: a range that is recorded in the committed offset's metadata.
             doubtful: an insert of the range may have happened before.
+            recount: rows of it may be there already by other ranges: only what is missing is inserted.
 
         Raises:
             AwayError: ClickHouse cannot take it now; call again with `doubtful=True`.
             LostLeaseError: see there.
         """
-        refused = await self._insert(work, work.lines, work.offsets)
-        if doubtful:
+        if recount:
+            refused = await self._complete(work, set(work.offsets) - await self.present(work), "/recount")
+        else:
+            refused = await self._insert(work, work.lines, work.offsets)
+        if doubtful or recount:
             await self._repair(work, refused)
+            await self._clickhouse.command(feed_statement(self._database), work.place())
         return Landed(rows=len(work.offsets) - len(refused), refused=len(refused))
 
     async def _insert(self, work: Range, lines: bytes, offsets: list[int], suffix: str = "") -> set[int]:
@@ -92,6 +103,7 @@ class Landing:
         if not offsets:
             return set()
         await self._lease()
+        logger.debug("insert", extra={"token": work.token(work.first, work.last, suffix), "rows": len(offsets)})
         token = work.token(work.first, work.last, suffix)
         try:
             await self._clickhouse.insert_raw(
@@ -126,16 +138,20 @@ class Landing:
                 "a range fell short and is repaired",
                 extra={"partition": work.partition, "first": work.first, "last": work.last, "missing": len(missing)},
             )
-            rows = [line for line in work.lines.splitlines(keepends=True) if offset_of(line) in missing]
-            await self._insert(work, b"".join(rows), sorted(missing), f"/repair-{attempt}")
+            await self._complete(work, missing, f"/repair-{attempt}")
         raise AwayError("a range still falls short after its repair")
+
+    async def _complete(self, work: Range, missing: set[int], suffix: str) -> set[int]:
+        """Insert the rows of some offsets only; returns the offsets that were refused."""
+        rows = [line for line in work.lines.splitlines(keepends=True) if offset_of(line) in missing]
+        return await self._insert(work, b"".join(rows), sorted(missing), suffix)
 
     async def present(self, work: Range) -> set[int]:
         """The offsets of the range that have a row."""
         found = await self._clickhouse.query(
             f"SELECT DISTINCT kafka_offset FROM {self._table} WHERE log_id = {{log:String}} "  # noqa: S608
             "AND kafka_partition = {partition:UInt32} AND kafka_offset BETWEEN {first:UInt64} AND {last:UInt64}",
-            {"log": work.log_id, "partition": work.partition, "first": work.first, "last": work.last},
+            work.place(),
             {"select_sequential_consistency": 1},
         )
         return {int(row[0]) for row in found.rows}

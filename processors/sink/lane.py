@@ -81,7 +81,7 @@ class Lane:
             offsets=batch.offsets,
         )
         doubtful, batch.doubtful = batch.doubtful, True  # from here on an insert may have happened
-        landed = await self._landing.land(work, doubtful=doubtful)
+        landed = await self._landing.land(work, doubtful=doubtful, recount=batch.recount)
         await self._commit(self.partition, batch.last + 1, mark_text(Mark(log_id=self._log_id)))
         self._metrics.rows.inc(landed.rows)
         for why, count in (("refused", landed.refused), ("bad", batch.bad), ("erased", batch.erased)):

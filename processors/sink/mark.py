@@ -20,10 +20,16 @@ class Mark(Struct, frozen=True, kw_only=True):
 
 
 class Resume(Struct, frozen=True, kw_only=True):
-    """Where a partition goes on: the next offset, and the last one of the range that has to be repeated first."""
+    """Where a partition goes on.
+
+    `offset`: the next one; `last`: the end of the range that has to be repeated first; `recount`: up to here rows may
+    be there already, and are counted before anything is inserted; `known`: whether a commit of ours said so.
+    """
 
     offset: int
-    last: int | None
+    last: int | None = None
+    recount: int | None = None
+    known: bool = True
 
 
 def mark_text(mark: Mark) -> str:
@@ -47,13 +53,13 @@ def resume(committed: GroupOffset, log_id: str, end: int, where: str) -> Resume:
     if mark is not None:
         verify_log(mark.log_id, log_id, f"the committed offset of {where}")
     if committed.offset is None:
-        return Resume(offset=0, last=None)
+        return Resume(offset=0, known=False)
     if committed.offset > end:
         raise LogIdentityError(
             f"the committed offset of {where} is {committed.offset}, past the log's end {end}: the log was cut off or "
             "made again. Nothing was changed. If that is meant, run `pushtokens adopt-log` and start again."
         )
-    return Resume(offset=committed.offset, last=None if mark is None else mark.last)
+    return Resume(offset=committed.offset, last=None if mark is None else mark.last, known=mark is not None)
 
 
 def _read(text: str) -> Mark | None:

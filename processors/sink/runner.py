@@ -9,11 +9,13 @@ from typing import Final
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
+from msgspec.structs import replace
 
 from processors.clickhouse import AsyncClickHouse, AwayError, RefusedError
 from processors.log_identity import LogIdentityError, TopicMissingError, read_log_id, verify_log
 from processors.sink.batch import Batch, Gathering, Limits
 from processors.sink.erasures import Erasures
+from processors.sink.history import held, recount_to
 from processors.sink.landing import Landing, LostLeaseError
 from processors.sink.lane import Lane
 from processors.sink.metrics import Metrics
@@ -45,6 +47,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._source = Source(self._options, settings.sink, self._topic, log_id)
         self._clickhouse = AsyncClickHouse(settings, timeout=settings.sink.insert_timeout)
         self._erasures = Erasures(self._clickhouse, settings.clickhouse.database)
+        self._table = f"{settings.clickhouse.database}.reports"
         self._lanes: dict[int, Lane] = {}
         self._flushes: dict[int, asyncio.Task[None]] = {}
         self._fresh: set[int] = set()  # assigned, not taken up yet
@@ -119,7 +122,11 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         for partition in sorted(self._fresh):
             try:
                 start = await self._source.take_up(partition)
-            except (KafkaError, TimeoutError, OSError) as error:
+                if not start.known:
+                    rows = await held(self._clickhouse, self._table, self._log_id, partition)
+                    where = f"{self._topic}[{partition}]"
+                    start = replace(start, recount=recount_to(rows, self._log_id, where))
+            except (AwayError, RefusedError, KafkaError, TimeoutError, OSError) as error:
                 logger.warning("partition %d cannot be taken up yet: %s", partition, type(error).__name__)
                 return
             if partition not in self._fresh:
@@ -143,7 +150,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         return RowMaker(Log(self._log_id, partition, settings.partition_count), tolerance, form)
 
     def _landing(self, lease: Callable[[], Awaitable[None]]) -> Landing:
-        return Landing(self._clickhouse, f"{self._settings.clickhouse.database}.reports", lease)
+        return Landing(self._clickhouse, self._settings.clickhouse.database, lease)
 
     def _start_flushes(self, now: float, *, drain: bool = False) -> None:
         for partition, lane in self._lanes.items():

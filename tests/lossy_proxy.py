@@ -1,0 +1,58 @@
+"""A TCP proxy between a client and a server that loses answers: what was asked for happens, the client never hears."""
+
+import contextlib
+import random
+import socket
+import threading
+
+
+class LossyProxy:
+    """Listens on `port`; with the chance `loss` it cuts a connection just before an answer would be passed on.
+
+    `lost` counts how often it did. The random numbers come from `seed`.
+    """
+
+    def __init__(self, target_port: int, loss: float, seed: int) -> None:
+        self.lost = 0
+        self._target = ("127.0.0.1", target_port)
+        self._loss = loss
+        self._random = random.Random(seed)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._closing = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        """Where to connect to."""
+        return int(self._listener.getsockname()[1])
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self._closing = True
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._closing:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client, socket.create_connection(self._target) as server:
+            upstream = threading.Thread(target=self._pump, args=(client, server), daemon=True)
+            upstream.start()
+            while data := server.recv(65536):
+                if self._random.random() < self._loss:
+                    self.lost += 1
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
+                client.sendall(data)
+            client.shutdown(socket.SHUT_RDWR)
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
