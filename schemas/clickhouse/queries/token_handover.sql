@@ -29,7 +29,7 @@ FROM
             argMin(app_id, (first_seen, app_id)) AS app_id
         FROM token_lifetimes_rollup
         WHERE ({slot:String} = '' OR slot = {slot:String})
-            AND (slot, token) IN (
+            AND (slot, token) GLOBAL IN (
                 SELECT slot, token
                 FROM token_lifetimes_rollup
                 WHERE {slot:String} = '' OR slot = {slot:String}
@@ -44,6 +44,6 @@ FROM
 ARRAY JOIN arrayPopFront(judged) AS life
 WHERE day BETWEEN {from:Date} AND {to:Date}
     AND ({app_id:String} = '' OR life.4 = {app_id:String})
-    AND ({platform:String} = '' OR life.2 IN (SELECT selector FROM churn_histories WHERE platform = {platform:String}))
+    AND ({platform:String} = '' OR life.2 GLOBAL IN (SELECT selector FROM churn_histories WHERE platform = {platform:String}))
 GROUP BY day, slot
 ORDER BY day, slot

@@ -17,7 +17,7 @@ FROM
         AND received_at >= {from:Date} AND received_at < {to:Date} + 1
         AND ({slot:String} = '' OR slot = {slot:String})
         AND ({app_id:String} = '' OR app_id = {app_id:String})
-        AND ({platform:String} = '' OR selector IN (
+        AND ({platform:String} = '' OR selector GLOBAL IN (
             SELECT selector FROM churn_histories WHERE platform = {platform:String}
         ))
     GROUP BY slot, token
