@@ -48,7 +48,7 @@ def _convert(tree: dict[str, Any]) -> Settings:
     try:
         return msgspec.convert(tree, Settings, strict=False, dec_hook=_secret)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"setting {_hide(str(error))}") from None
+        raise SettingsError(f"setting {_told(str(error))}") from None
 
 
 def _secret(kind: type, value: object) -> object:
@@ -57,9 +57,19 @@ def _secret(kind: type, value: object) -> object:
     raise TypeError("Expected `str`")  # msgspec adds where
 
 
-def _hide(text: str) -> str:
-    """msgspec's message without anything quoted from the input: it may be a secret's text."""
-    return text.replace(" - at `$.", ": `").replace(" - at `$`", "")
+_EXPECTED = {
+    "Expected `int`": "a whole number is expected",
+    "Expected `float`": "a number is expected",
+    "Expected `bool`": "`true` or `false` is expected",
+    "Expected `str`": "text is expected",
+}
+
+
+def _told(text: str) -> str:
+    """msgspec's message for people: where first, then what; without "got", since every variable is text."""
+    what, _, where = text.partition(" - at `$")
+    kind = what.partition(",")[0]
+    return f"`{where.strip('.`')}`: {_EXPECTED.get(kind, what)}" if where.strip(".`") else what
 
 
 def _place(tree: dict[str, Any], name: str, text: str) -> None:

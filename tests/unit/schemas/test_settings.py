@@ -66,8 +66,9 @@ def test_a_variable_sets_its_field_and_no_other(variable: str, value: str, path:
     ("variables", "message"),
     [
         ({"INGEST_PROT": "1"}, "PUSHTOKENS_INGEST_PROT is not a setting"),
-        ({"INGEST_PORT": "eighty"}, "ingest.port"),
-        ({"INGEST_PORT": "0"}, "ingest.port"),
+        ({"INGEST_PORT": "eighty"}, "setting `ingest.port`: a whole number is expected"),
+        ({"CLICKHOUSE_REPLICATED": "maybe"}, "setting `clickhouse.replicated`: `true` or `false` is expected"),
+        ({"INGEST_PORT": "0"}, "setting `ingest.port`: Expected `int` >= 1"),
         ({"INGEST_PORT": "65536"}, "ingest.port"),
         ({"PARTITIONS": "-1"}, "partitions"),
         ({"DATA_DIR": ""}, "data_dir"),
