@@ -29,9 +29,17 @@ def read_pairs(reading: Reading, names: Names, place: str, data: bytes) -> None:
     secret = reading.template.auth_parameter
     for item in items:
         raw_name, _, raw = item.partition("=")
-        key = names.key(_plain(raw_name))
-        pattern = names.patterns.get(key)
+        key = raw_name
+        pattern = names.patterns.get(raw_name)
+        if pattern is None:
+            key = names.key(_plain(raw_name))
+            pattern = names.patterns.get(key)
         if pattern is not None:
+            if pattern.regex is None:
+                field = pattern.fields[0]
+                if field is not None:
+                    reading.put(field, decode_pair(field, raw))
+                continue
             found = pattern.values(raw)
             if found is None:
                 reading.unfit(key, pattern.fields, _plain(raw))

@@ -36,11 +36,18 @@ class TemplateSet:
         self.templates = _methods(_checked(list(templates)))
         self._fixed: dict[str, list[Candidate]] = {}
         self._patterns: list[tuple[Pattern, Compiled]] = []
+        self._known: dict[str, list[Candidate]] = {}
         for template in self.templates:
             self._index(template)
+        # Fixed paths are most of the traffic: everything that fits them is found once.
+        self._known = {path: self._search(path) for bare in self._fixed for path in (bare or "/", f"{bare}/")}
 
     def find(self, raw_path: str) -> list[Candidate]:
         """The templates whose path is `raw_path` (str, percent-encoded as it came), whatever their method."""
+        found = self._known.get(raw_path)
+        return self._search(raw_path) if found is None else found
+
+    def _search(self, raw_path: str) -> list[Candidate]:
         bare = raw_path[:-1] if raw_path.endswith("/") else raw_path
         found = list(self._fixed.get(bare, ()))
         for pattern, template in self._patterns:

@@ -13,6 +13,9 @@ from ingest.variables import PLACEHOLDER, TOKENS, Field
 _ABSENT: Final = frozenset({"", "null", "(null)"})
 _SPACES: Final = " \t\r\n"
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Most values: printable ASCII with nothing in it to decide, but for `null` and `(null)`, known by their first sign.
+_PLAIN: Final = re.compile(r"[!-$&-*,-~]+", re.ASCII)
+_NULLS: Final = frozenset("nN(")
 _TOKEN: Final = re.compile(r"[!-~]+", re.ASCII)
 # The specification's selector: "a SHA1 hash with a suffix".
 _SELECTOR: Final = re.compile(r"[0-9A-Fa-f]{40}:[0-9A-Fa-f]{1,16}", re.ASCII)
@@ -44,6 +47,8 @@ def decode_pair(field: Field, raw: str) -> str:
     Raises:
         RefusedError: 400, escapes that are not UTF-8.
     """
+    if "%" not in raw and "+" not in raw:
+        return raw
     if _unsubstituted(raw):
         return ""
     if "+" in raw:
@@ -64,6 +69,13 @@ def normalise(field: Field, text: str, limits: Limits) -> str | None:
     Raises:
         RefusedError: 400, a control character, too long, not a token, or (strict) not a selector.
     """
+    if (
+        _PLAIN.fullmatch(text)
+        and text[0] not in _NULLS
+        and len(text) <= limits.max_field
+        and not limits.strict_selector
+    ):
+        return text
     text = text.strip(_SPACES)
     # Nothing but `+`: spaces, as a form writes them.
     if text.lower() in _ABSENT or not text.strip("+") or _unsubstituted(text):

@@ -18,6 +18,7 @@ from tests.poll import elapse_async, until_async
 
 BUSY_SECONDS = 2.0  # the promise; measured at the client, on a machine that also runs Kafka
 RECOVERY_SECONDS = 40.0
+KILLS = 10 if os.environ.get("SOAK") else 1
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ async def test_killed_kafka(tmp_path: Path, broker: LocalKafka) -> None:
     with running_ingress(settings, tmp_path / "ingress.log") as ingress:
         load = Load(ingress.port)
         running = asyncio.create_task(load.run())
-        for _ in range(2):
+        for _ in range(KILLS):
             await seen(load, 200, 300)
             broker.kill()
             await seen(load, 503, 30)
