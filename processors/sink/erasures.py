@@ -17,12 +17,13 @@ def digest(text: str) -> str:
 
 class Erasures:
     """The list, read now and then. A forgotten selector that reports again later is a new one: only what it reported
-    up to its erasure stays out."""
+    up to its erasure stays out. `known`: the list was read at least once."""
 
     def __init__(self, clickhouse: AsyncClickHouse, database: str) -> None:
         self._clickhouse = clickhouse
         self._table = f"{database}.erasures"
         self._erased: dict[str, int] = {}
+        self.known = False
 
     async def load(self) -> None:
         """Read the list.
@@ -35,6 +36,7 @@ class Erasures:
             {"what": SELECTOR},
         )
         self._erased = {_text(row[0]): _milliseconds(row[1]) for row in found.rows}
+        self.known = True
 
     def holds(self, selector: str, received_at: int) -> bool:
         """Whether what `selector` reported at `received_at` (ms) was erased."""

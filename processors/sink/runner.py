@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from functools import partial
 from typing import Final
 
@@ -12,7 +12,6 @@ from aiokafka.errors import KafkaError
 from msgspec.structs import replace
 
 from processors.clickhouse import AsyncClickHouse, AwayError, RefusedError
-from processors.log_identity import LogIdentityError, TopicMissingError, read_log_id, verify_log
 from processors.sink.batch import Batch, Gathering, Limits
 from processors.sink.erasures import Erasures
 from processors.sink.history import held, recount_to
@@ -20,7 +19,8 @@ from processors.sink.landing import Landing, LostLeaseError
 from processors.sink.lane import Lane
 from processors.sink.metrics import Metrics
 from processors.sink.rows import Log, RowMaker, hashed, plain
-from processors.sink.source import Source
+from processors.sink.source import Lease, Source
+from processors.sink.watch import Watch
 from schemas.kafka_client import client_options
 from schemas.settings import Settings
 from schemas.topics import topics
@@ -29,8 +29,6 @@ logger: Final = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.2  # a tail waits at most this long beyond `sink.batch_seconds`
 POLL_RECORDS: Final = 5000
-WATCH_SECONDS: Final = 2.0  # between two looks at the lag, the log's identity and the erasures
-STALE_SECONDS: Final = 10.0  # without an answer of Kafka: not ready
 REVOKE_SECONDS: Final = 3.0  # a range under way may end before its partition is handed over; else it is repeated
 DRAIN_SECONDS: Final = 15.0
 INSERTS: Final = 2  # at a time: one is parsed while the other's answer is on its way
@@ -47,15 +45,15 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._source = Source(self._options, settings.sink, self._topic, log_id)
         self._clickhouse = AsyncClickHouse(settings, timeout=settings.sink.insert_timeout)
         self._erasures = Erasures(self._clickhouse, settings.clickhouse.database)
+        self._watch = Watch(self._source, self._erasures, self._options, metrics)
         self._table = f"{settings.clickhouse.database}.reports"
         self._lanes: dict[int, Lane] = {}
         self._flushes: dict[int, asyncio.Task[None]] = {}
         self._fresh: set[int] = set()  # assigned, not taken up yet
+        self._lease = Lease(-1, "")
         self._inserts = asyncio.Semaphore(INSERTS)
         self._joined = False
         self._paused = False
-        self._heard = 0.0  # when Kafka last answered
-        self._erasures_known = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then drain.
@@ -64,7 +62,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             LogIdentityError: the log is not the one that the committed offsets belong to.
         """
         await self._source.start(self)
-        watch = asyncio.create_task(self._watch())
+        watch = asyncio.create_task(self._watch.run(self._next_offsets))
         try:
             while not stop.is_set():
                 await self._turn()
@@ -83,11 +81,12 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Why the sink cannot do its work now, or None."""
         if not self._joined or self._fresh:
             return "the partitions are being taken up"
-        if not self._erasures_known or any(lane.waiting for lane in self._lanes.values()):
+        if not self._erasures.known or any(lane.waiting for lane in self._lanes.values()):
             return "ClickHouse or Kafka does not take what is to be written"
-        if time.monotonic() - self._heard > STALE_SECONDS:
-            return "Kafka does not answer"
-        return None
+        return self._watch.trouble()
+
+    def _next_offsets(self) -> dict[int, int]:
+        return {partition: lane.next_offset for partition, lane in self._lanes.items()}
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Let the ranges under way end if they do so soon; whoever comes next repeats the others."""
@@ -99,14 +98,17 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Read nothing of a new partition before its recorded range is known."""
-        fresh = {tp.partition for tp in assigned} - set(self._lanes)
+        fresh = {tp.partition for tp in assigned}
+        for partition in fresh:
+            self._lanes.pop(partition, None)  # an earlier lease's
         self._source.pause(fresh)
         self._fresh |= fresh
+        self._lease = self._source.lease()
         self._joined = True
 
     async def _turn(self) -> None:
         """One poll, and what follows from it."""
-        if self._fresh and self._erasures_known:
+        if self._fresh and self._erasures.known:
             await self._take_up()
         found = await self._source.poll(POLL_SECONDS, POLL_RECORDS)
         now = time.monotonic()
@@ -120,6 +122,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def _take_up(self) -> None:
         for partition in sorted(self._fresh):
+            lease = self._lease
             try:
                 start = await self._source.take_up(partition)
                 if not start.known:
@@ -129,14 +132,20 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             except (AwayError, RefusedError, KafkaError, TimeoutError, OSError) as error:
                 logger.warning("partition %d cannot be taken up yet: %s", partition, type(error).__name__)
                 return
-            if partition not in self._fresh:
-                continue  # revoked while Kafka was asked
+            if partition not in self._fresh or lease != self._lease:
+                continue  # revoked, or assigned anew, while Kafka was asked
             self._fresh.discard(partition)
             sink = self._settings.sink
             limits = Limits(size=sink.batch_bytes, records=sink.batch_records, seconds=sink.batch_seconds)
             gathering = Gathering(start, self._row_maker(partition), limits, self._erasures.holds)
             lane = Lane(
-                self._topic, self._log_id, partition, gathering, self._source.commit, self._landing, self._metrics
+                self._topic,
+                self._log_id,
+                partition,
+                gathering,
+                partial(self._source.commit, lease),
+                partial(Landing, self._clickhouse, self._settings.clickhouse.database),
+                self._metrics,
             )
             lane.next_offset = start.offset
             self._lanes[partition] = lane
@@ -148,9 +157,6 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         form = hashed(key) if settings.clickhouse.token_storage == "hash" else plain
         tolerance = round(settings.compact.future_tolerance * 1000)
         return RowMaker(Log(self._log_id, partition, settings.partition_count), tolerance, form)
-
-    def _landing(self, lease: Callable[[], Awaitable[None]]) -> Landing:
-        return Landing(self._clickhouse, self._settings.clickhouse.database, lease)
 
     def _start_flushes(self, now: float, *, drain: bool = False) -> None:
         for partition, lane in self._lanes.items():
@@ -211,24 +217,3 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if not self._flushes:
                 return
             await asyncio.wait(set(self._flushes.values()), timeout=max(0.0, end - time.monotonic()))
-
-    async def _watch(self) -> None:
-        """Lag, log identity and erasures, now and then."""
-        while True:
-            try:
-                ends = await self._source.ends(set(self._lanes))
-                verify_log(self._log_id, await read_log_id(self._options, self._topic), "the sink's history")
-                self._heard = time.monotonic()
-                self._metrics.lag.set(
-                    sum(max(0, end - self._lanes[at].next_offset) for at, end in ends.items() if at in self._lanes)
-                )
-            except TopicMissingError as error:
-                raise LogIdentityError(str(error)) from error
-            except (KafkaError, TimeoutError, OSError) as error:
-                logger.warning("Kafka cannot be asked now: %s", type(error).__name__)
-            try:
-                await self._erasures.load()
-                self._erasures_known = True
-            except (AwayError, RefusedError) as error:
-                logger.warning("the erasures cannot be read now: %s", error)
-            await asyncio.sleep(WATCH_SECONDS)

@@ -3,11 +3,18 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from aiokafka.errors import (
+    IllegalGenerationError,
+    NoError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+    for_code,
+)
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.structs import ConsumerRecord
 
 from processors.group_offsets import GroupOffsets
 from processors.sink.landing import LostLeaseError
@@ -21,11 +28,19 @@ FETCH_BYTES: Final = 4 * 1024 * 1024  # of one partition in one fetch; two or th
 MAX_POLL_SECONDS: Final = 300  # Kafka's default; the loop polls several times a second, also while ClickHouse is away
 
 
+class Lease(NamedTuple):
+    """A member of the group in one generation of it: who may commit for the partitions assigned then."""
+
+    generation: int
+    member_id: str
+
+
 class Source:
     """Reads `reports` as a member of the group."""
 
     def __init__(self, options: Mapping[str, Any], settings: Sink, topic: str, log_id: str) -> None:
         self.topic, self.log_id = topic, log_id
+        self._group = settings.group
         self._offsets = GroupOffsets(options, settings.group, topic)
         self._consumer = AIOKafkaConsumer(
             **options,
@@ -86,19 +101,35 @@ class Source:
         mine = self._consumer.assignment()
         return [tp for partition in partitions if (tp := TopicPartition(self.topic, partition)) in mine]
 
-    async def commit(self, partition: int, offset: int, metadata: str) -> None:
-        """Commit, if the partition is still this member's.
+    def lease(self) -> Lease:
+        """This member of the group as it is now; taken when partitions are assigned."""
+        coordinator = self._consumer._coordinator
+        return Lease(coordinator.generation, coordinator.member_id)
+
+    async def commit(self, lease: Lease, partition: int, offset: int, metadata: str) -> None:
+        """Commit as the member that the partition was assigned to.
+
+        aiokafka's own `commit` speaks as whoever it is at the moment of sending. A sink that slept past its session is
+        nobody then, and an empty group takes nobody's commits: one woken up set the offset back, and rows doubled.
 
         Raises:
-            LostLeaseError: it is not.
+            LostLeaseError: that member is no longer one, or no longer the partition's owner.
             KafkaError, TimeoutError: Kafka cannot be asked now.
         """
-        tp = TopicPartition(self.topic, partition)
-        try:
-            async with asyncio.timeout(REQUEST_SECONDS):
-                await self._consumer.commit({tp: OffsetAndMetadata(offset, metadata)})
-        except (CommitFailedError, IllegalStateError) as error:
-            raise LostLeaseError(f"partition {partition} belongs to another sink now") from error
+        coordinator = self._consumer._coordinator
+        offsets = [(self.topic, [(partition, offset, metadata)])]
+        retention = OffsetCommitRequest.DEFAULT_RETENTION_TIME
+        request = OffsetCommitRequest(self._group, lease.generation, lease.member_id, retention, offsets)
+        async with asyncio.timeout(REQUEST_SECONDS):
+            await coordinator.ensure_coordinator_known()
+            response = await coordinator._send_req(request)
+        ((_, ((_, code),)),) = response.topics
+        error = for_code(code)
+        if error in (UnknownMemberIdError, IllegalGenerationError, RebalanceInProgressError):
+            raise LostLeaseError(f"partition {partition} belongs to another sink now")
+        if error is not NoError:
+            coordinator.coordinator_dead()  # most likely it moved; it is looked for again
+            raise error(f"partition {partition} cannot be committed now")
 
     async def ends(self, partitions: set[int]) -> dict[int, int]:
         """The end offsets of partitions.
