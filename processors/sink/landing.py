@@ -20,7 +20,7 @@ logger: Final = logging.getLogger(__name__)
 
 # Above any batch (`sink.batch_records` at most 1,000,000): the same token with another split into blocks doubled rows.
 _BLOCK_ROWS: Final = 4_000_000
-_SETTINGS: Final = {
+INSERT_SETTINGS: Final = {
     "async_insert": 0,  # 1 by default since 26.x: the answer would come before the rows are kept
     "insert_deduplicate": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
@@ -107,7 +107,7 @@ class Landing:
         token = work.token(work.first, work.last, suffix)
         try:
             await self._clickhouse.insert_raw(
-                f"{self._table} ({COLUMNS})", [lines], FORMAT, _SETTINGS | {"insert_deduplication_token": token}
+                f"{self._table} ({COLUMNS})", [lines], FORMAT, INSERT_SETTINGS | {"insert_deduplication_token": token}
             )
         except RefusedError as error:
             if not error.about_rows:
