@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--accounts", type=_positive, default=2_000, metavar="N", help="phones (default 2000)")
     add("--reports", type=_positive, default=10_000, metavar="M", help="requests in all (default 10000)")
     add("--seed", type=int, default=1, metavar="S", help="the same seed plays the same day (default 1)")
-    add("--rate", type=float, default=0.0, metavar="R", help="requests/s on average (default: as fast as possible)")
+    add("--rate", type=_rate, default=0.0, metavar="R", help="requests/s on average (default: as fast as possible)")
     add("--concurrency", type=_positive, default=64, metavar="C", help="connections (default 64)")
     add("--attempts", type=_positive, default=8, metavar="A", help="times a phone tries when told to wait (default 8)")
     add(
@@ -188,3 +188,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return value

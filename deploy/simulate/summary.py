@@ -23,6 +23,8 @@ def text(report: dict[str, Any]) -> str:
     if report["latency_ms"]["p50"] is not None:
         lines.append("latency, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in report["latency_ms"].items()))
     lines += [f"  UNEXPECTED {what}: {count}" for what, count in report["surprises"].items()]
+    if report.get("interrupted"):
+        lines.append("INTERRUPTED")
     if "broken_off" in report:
         lines.append(f"BROKEN OFF: {report['broken_off']}")
     if check := report.get("kafka_check"):
