@@ -31,7 +31,7 @@ from deploy.local.ports import free_port
 from processors.churn.figures import figures
 from processors.churn.filters import Filters, parse
 from processors.churn.metrics import METRICS
-from processors.churn.rollup import ROLLUPS, rebuild
+from processors.churn.rollup import ROLLUPS, SETTINGS, rebuild
 from processors.clickhouse import ClickHouse
 from processors.migrations import migrate
 from schemas.settings import Settings
@@ -128,7 +128,7 @@ def _measure(engine: Engine, clickhouse: ClickHouse, settings: Settings, rows: i
     for table in ROLLUPS:
         say = _said(f"computing {table}")
         every_column = f"SELECT sum(cityHash64(*)) FROM {table}_now"  # noqa: S608
-        document["rollups"][table] = engine.measured(partial(clickhouse.query, every_column))
+        document["rollups"][table] = engine.measured(partial(clickhouse.query, every_column, None, SETTINGS))
         say(document["rollups"][table])
     document["rebuild"] = engine.measured(lambda: rebuild(clickhouse))
     for name in METRICS:

@@ -98,5 +98,4 @@ FROM
     FROM {{database}}.reports
     WHERE kind = 'report' OR (kind = 'removal' AND origin != 'import')
     GROUP BY selector
-    SETTINGS optimize_aggregation_in_order = 1
 );
