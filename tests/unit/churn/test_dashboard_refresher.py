@@ -57,7 +57,7 @@ def test_an_outage_is_said_once_and_survived(
     until(lambda: not any(thread.name == "refresher" for thread in threading.enumerate()), "its end", 10)
     assert started.build == BUILD and started.failures == 4
     age = started.age()
-    assert age is not None and 0 <= age < 60
+    assert age is not None and age >= 0
     said = [record.getMessage() for record in caplog.records]
     assert sum("cannot be computed" in text for text in said) == 2
     assert sum("computed again" in text for text in said) == 2
