@@ -45,7 +45,9 @@ async def adopt(settings: Settings) -> list[str]:
             except LogIdentityError:
                 known = False
             if not known:
-                moves[part] = OffsetAndMetadata(starts[part], mark_text(Mark(log_id=log_id)))
+                # Rows of this very log may be there (Kafka forgets offsets): whatever is on it now is counted first.
+                recount = ends[part] - 1 if ends[part] else None
+                moves[part] = OffsetAndMetadata(starts[part], mark_text(Mark(log_id=log_id, recount=recount)))
         if moves:
             async with asyncio.timeout(COMMIT_SECONDS):
                 await consumer.commit(moves)

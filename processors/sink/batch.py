@@ -59,7 +59,7 @@ class Gathering:
         self._limits = limits
         self._erased = erased
         self._repeat = start.last
-        self._recount = -1 if start.recount is None else start.recount
+        self._recount = start.recount
         self._next = start.offset
         self._batches: deque[Batch] = deque()
 
@@ -67,6 +67,10 @@ class Gathering:
     def size(self) -> int:
         """Bytes of rows that are held."""
         return sum(batch.size for batch in self._batches)
+
+    def recount_after(self, offset: int) -> int | None:
+        """What a commit must say of the recount once everything up to `offset` is done."""
+        return None if self._recount is None or offset >= self._recount else self._recount
 
     @property
     def repeating(self) -> bool:
@@ -96,7 +100,7 @@ class Gathering:
 
     def _open(self, now: float, *, doubtful: bool = False) -> Batch:
         if not self._batches or self._batches[-1].closed:
-            recount = self._next <= self._recount
+            recount = self._recount is not None and self._next <= self._recount
             self._batches.append(Batch(self._next, now, doubtful=doubtful, recount=recount))
         return self._batches[-1]
 

@@ -82,7 +82,8 @@ class Lane:
         )
         doubtful, batch.doubtful = batch.doubtful, True  # from here on an insert may have happened
         landed = await self._landing.land(work, doubtful=doubtful, recount=batch.recount)
-        await self._commit(self.partition, batch.last + 1, mark_text(Mark(log_id=self._log_id)))
+        mark = Mark(log_id=self._log_id, recount=self.gathering.recount_after(batch.last))
+        await self._commit(self.partition, batch.last + 1, mark_text(mark))
         self._metrics.rows.inc(landed.rows)
         for why, count in (("refused", landed.refused), ("bad", batch.bad), ("erased", batch.erased)):
             self._metrics.left_out.labels(why).inc(count)
@@ -92,7 +93,9 @@ class Lane:
         is the lease check as well; it happens just before every insert."""
         batch = self._under_way
         assert batch is not None
-        await self._commit(self.partition, batch.first, mark_text(Mark(log_id=self._log_id, last=batch.last)))
+        recount = self.gathering.recount_after(batch.first - 1)
+        mark = Mark(log_id=self._log_id, last=batch.last, recount=recount)
+        await self._commit(self.partition, batch.first, mark_text(mark))
 
 
 def _text(error: BaseException) -> str:

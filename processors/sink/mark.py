@@ -12,11 +12,15 @@ from processors.log_identity import LogIdentityError, verify_log
 
 
 class Mark(Struct, frozen=True, kw_only=True):
-    """The metadata of a commit. `last`: the last offset of the range under way, which begins at the committed offset;
-    None: nothing is under way."""
+    """The metadata of a commit.
+
+    `last`: the last offset of the range under way, which begins at the committed offset; None: nothing is under way.
+    `recount`: up to this offset rows may be there by ranges that nobody remembers; None: nothing of that kind.
+    """
 
     log_id: str
     last: int | None = None
+    recount: int | None = None
 
 
 class Resume(Struct, frozen=True, kw_only=True):
@@ -59,7 +63,9 @@ def resume(committed: GroupOffset, log_id: str, end: int, where: str) -> Resume:
             f"the committed offset of {where} is {committed.offset}, past the log's end {end}: the log was cut off or "
             "made again. Nothing was changed. If that is meant, run `pushtokens adopt-log` and start again."
         )
-    return Resume(offset=committed.offset, last=None if mark is None else mark.last, known=mark is not None)
+    if mark is None:
+        return Resume(offset=committed.offset, known=False)
+    return Resume(offset=committed.offset, last=mark.last, recount=mark.recount)
 
 
 def _read(text: str) -> Mark | None:

@@ -192,12 +192,13 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         whole (it was held once before)."""
         held = sum(lane.gathering.size for lane in self._lanes.values())
         self._metrics.buffered.set(held)
-        full = held >= self._settings.sink.batch_bytes
-        if full and not self._paused:
+        if held >= self._settings.sink.batch_bytes:
+            # Every turn anew: a lane may have been taken up, or have finished what it repeats, since the last one.
             self._source.pause({at for at, lane in self._lanes.items() if not lane.gathering.repeating})
-        elif self._paused and not full:
+            self._paused = True
+        elif self._paused:
             self._source.resume(set(self._lanes))
-        self._paused = full
+            self._paused = False
 
     async def _end_flushes(self, partitions: set[int], seconds: float) -> None:
         tasks = [self._flushes[partition] for partition in partitions if partition in self._flushes]

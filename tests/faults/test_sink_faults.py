@@ -7,10 +7,12 @@ import asyncio
 import os
 import random
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.kafka import LocalKafka
@@ -52,8 +54,6 @@ def _settings(kafka: LocalKafka, tmp_path: Path, port: int, **sink: object) -> S
 
 def _beside(settings: Settings, port: int) -> Settings:
     """The same pipeline for a second sink, or through another way to ClickHouse."""
-    from msgspec.structs import replace
-
     return replace(
         settings,
         sink=replace(settings.sink, port=free_port()),
@@ -96,9 +96,7 @@ async def test_kills_of_sink_and_engine(kafka: LocalKafka, engine: LocalClickHou
 
 async def _wait(seconds: float) -> bool:
     """The random moment of a fault: not a wait for anything."""
-    from asyncio import sleep as pause
-
-    await pause(seconds)
+    await asyncio.to_thread(threading.Event().wait, seconds)
     return True
 
 

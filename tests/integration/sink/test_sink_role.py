@@ -5,6 +5,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from msgspec.structs import replace
 
 from deploy.local.process import Process
 from processors.clickhouse import ClickHouse
@@ -132,6 +133,28 @@ async def test_a_recreated_topic_stops_it(settings_for: SettingsFor, clickhouse:
     assert again.exit_code == WRONG_LOG
     assert "adopt-log" in again.tail()
     assert tally(settings).rows == 20
+
+
+async def test_kafka_forgot_the_offsets(settings_for: SettingsFor, clickhouse: str, tmp_path: Path) -> None:
+    """Another group has never committed: to it, everything is as if Kafka had forgotten. Killed in the middle, too."""
+    settings = settings_for(sink={"batch_seconds": 0.2})
+    await prepare(settings)
+    sent = [report(number) for number in range(3000)]
+    await publish(settings, sent[:2000])
+    sink = start_command(settings, tmp_path / "sink.log", "sink")
+    until(lambda: _arrived(settings, 2000), "the rows are there", TAIL_SECONDS)
+    assert _stopped(sink) == DONE
+    forgotten = replace(settings, sink=replace(settings.sink, group=f"{settings.sink.group}-2", batch_records=100))
+    killed = start_command(forgotten, tmp_path / "killed.log", "sink")
+    until(lambda: ready(forgotten), "the new group is at work", TAIL_SECONDS)
+    killed.kill()
+    await publish(settings, sent[2000:])
+    again = start_command(forgotten, tmp_path / "again.log", "sink")
+    until(lambda: _arrived(settings, 3000), "the rest is there", 2 * TAIL_SECONDS)
+    until(lambda: metric(forgotten, "pushtokens_sink_lag_records") == 0, "all is read again", 2 * TAIL_SECONDS)
+    assert _stopped(again) == DONE
+    found = tally(settings)
+    assert (found.rows, found.places, found.lifetimes) == (3000, 3000, pairs(sent))
 
 
 async def _prepare_again(settings: Settings) -> None:

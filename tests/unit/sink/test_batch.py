@@ -106,6 +106,19 @@ def test_batches_up_to_the_recount_are_counted_first() -> None:
     assert seen == [([0, 1], True), ([2, 3], True), ([4, 5], False)]
 
 
+def test_the_recount_outlives_a_restart() -> None:
+    """A range that is repeated while older rows may be there is counted first, too, and so is what follows."""
+    found = gathering(Resume(offset=2, last=3, recount=4), records=2)
+    assert [found.recount_after(offset) for offset in (1, 3, 4)] == [4, 4, None]
+    for offset in range(2, 6):
+        found.add([entry(offset)], now=0.0)
+    seen = []
+    while (batch := found.due(1000.0)) is not None:
+        seen.append((batch.offsets, batch.doubtful, batch.recount))
+        found.done()
+    assert seen == [([2, 3], True, True), ([4, 5], False, True)]
+
+
 @pytest.mark.parametrize(
     ("committed", "expected"),
     [
@@ -114,6 +127,7 @@ def test_batches_up_to_the_recount_are_counted_first() -> None:
         (GroupOffset(7, "an operator's reset"), Resume(offset=7, known=False)),
         (GroupOffset(7, mark_text(Mark(log_id="L"))), Resume(offset=7)),
         (GroupOffset(7, mark_text(Mark(log_id="L", last=9))), Resume(offset=7, last=9)),
+        (GroupOffset(7, mark_text(Mark(log_id="L", last=9, recount=8))), Resume(offset=7, last=9, recount=8)),
     ],
 )
 def test_where_to_go_on(committed: GroupOffset, expected: Resume) -> None:
