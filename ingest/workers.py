@@ -93,7 +93,10 @@ class _Parent:
                 worker.kill()
                 worker.join(1.0)
         # One that was still starting had nothing to drain and ends by the signal itself.
-        return 0 if all(worker.exitcode in (0, -signal.SIGTERM) for worker in self._workers) else 1
+        wrong = [worker.exitcode for worker in self._workers if worker.exitcode not in (0, -signal.SIGTERM)]
+        if wrong:
+            log.error("workers ended with codes %s", wrong)
+        return 1 if wrong else 0
 
 
 def _work(settings: Settings, listener: socket.socket, directory: str, parent: int) -> None:

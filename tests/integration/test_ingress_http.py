@@ -313,7 +313,7 @@ def test_several_workers(start: Start) -> None:
     until(ingress.ready, "ready again")
     report(range(40, 60))
     assert accepted() == 60
-    assert ingress.stop() == 0
+    assert ingress.stop() == 0, ingress.log.read_text(encoding="utf-8")[-3000:]
     assert len(in_topic(settings)) == 60
 
 
