@@ -109,7 +109,7 @@ def raw(settings: Settings, count: int, _directory: Path) -> dict[str, float]:
     from types import SimpleNamespace
     from typing import cast
 
-    from processors.sink.rows import LogRecord
+    from processors.log_record import LogRecord
     from schemas.records import encode
 
     made = []

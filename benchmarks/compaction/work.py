@@ -3,8 +3,9 @@
 from msgspec import Struct
 
 from processors.compactor.merge import merge
-from processors.compactor.reading import Log, LogRecord, read
+from processors.compactor.reading import Log, read
 from processors.compactor.rules import rules_of
+from processors.log_record import LogRecord
 from schemas.records import Latest, decode_latest, encode
 from schemas.settings import Compact
 

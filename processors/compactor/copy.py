@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from processors.compactor.batch import Folded
 from processors.compactor.messages import Output
-from processors.compactor.reading import LogRecord
 from processors.compactor.rules import State
 from processors.compactor.store import Account, Position, Store, Write
+from processors.log_record import LogRecord
 from schemas.records import InvalidRecordError, Latest, Removed, decode_latest, decode_removed
 
 logger: Final = logging.getLogger(__name__)

@@ -1,19 +1,13 @@
 """The committed offsets of the compactor's group, and the identities that travel with them."""
 
-import asyncio
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import for_code
-from aiokafka.protocol.commit import OffsetFetchRequest
 from msgspec import Struct
 
 from processors.compactor.copy import Identities
+from processors.group_offsets import GroupOffset, GroupOffsets, read_response
 from processors.log_identity import LogIdentityError, verify_log
-
-REQUEST_SECONDS: Final = 10.0
 
 
 class Mark(Struct, frozen=True, kw_only=True):
@@ -65,49 +59,20 @@ def read_mark(text: str | None) -> Mark | None:
 
 
 def read_committed(response: Any) -> Committed:
-    """What an OffsetFetch response for one partition says.
-
-    The error of the group as a whole matters most: while the coordinator loads (after a broker's restart) the response
-    has that error and no partitions, and aiokafka's own `list_consumer_group_offsets`, which does not look at it,
-    answers that nothing was ever committed. A soak run found it, by records that were rejected twice.
-
-    Raises:
-        aiokafka.errors.KafkaError: the coordinator cannot say now.
-    """
-    if response.error_code:
-        raise for_code(response.error_code)("the group's committed offset cannot be read now")
-    ((_, ((_, offset, metadata, error_code),)),) = response.topics
-    if error_code:
-        raise for_code(error_code)("the partition's committed offset cannot be read now")
-    return Committed(None, None) if offset < 0 else Committed(offset, read_mark(metadata))
+    """What an OffsetFetch response for one partition says; raises as `processors.group_offsets.read_response`."""
+    return _marked(read_response(response))
 
 
-class Offsets:
-    """Asks Kafka for the group's committed offsets."""
+def _marked(found: GroupOffset) -> Committed:
+    return Committed(found.offset, read_mark(found.metadata))
 
-    def __init__(self, options: Mapping[str, Any], group: str, topic: str) -> None:
-        self._admin = AIOKafkaAdminClient(**options)
-        self._group, self._topic = group, topic
 
-    async def start(self) -> None:
-        """Connect."""
-        await self._admin.start()
+class Offsets(GroupOffsets):
+    """Asks Kafka for the compactor group's committed offsets, marks included."""
 
-    async def committed(self, partition: int) -> Committed:
-        """What is committed for one partition; never a transaction that is still open.
-
-        Raises:
-            aiokafka.errors.KafkaError, TimeoutError: Kafka cannot be asked now.
-        """
-        request = OffsetFetchRequest(self._group, [(self._topic, [partition])])
-        async with asyncio.timeout(REQUEST_SECONDS):
-            coordinator = await self._admin.find_coordinator(self._group)
-            response = await self._admin._client.send(coordinator, request)
-        return read_committed(response)
-
-    async def close(self) -> None:
-        """Disconnect."""
-        await self._admin.close()
+    async def committed_mark(self, partition: int) -> Committed:
+        """What is committed for one partition; never a transaction that is still open. Raises as `committed`."""
+        return _marked(await self.committed(partition))
 
 
 def verify(committed: Committed, identities: Identities, end: int, table_log: str, where: str) -> int:

@@ -2,34 +2,15 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
+from processors.log_record import LogRecord
 from schemas.records import SCHEMA_VERSION, InvalidRecordError, Rejected, Report, Source, decode_report
 
 INVALID: Final = "invalid_record"
 KEY_MISMATCH: Final = "key_mismatch"
 WRONG_PARTITION: Final = "wrong_partition"
 FUTURE: Final = "received_in_future"
-
-
-class LogRecord(Protocol):
-    """The members used of a consumed message (aiokafka's `ConsumerRecord`)."""
-
-    @property
-    def offset(self) -> int:
-        """Its place in the partition."""
-
-    @property
-    def timestamp(self) -> int:
-        """When the log took it (ms since the epoch)."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The selector, if its producer was right."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The record; None is a mistake on this topic."""
 
 
 class Log(NamedTuple):

@@ -85,7 +85,7 @@ async def _move(settings: Settings, decide: Any) -> list[str]:
         moves: dict[TopicPartition, OffsetAndMetadata] = {}
         lines: list[str] = []
         for part in parts:
-            held = await offsets.committed(part.partition)
+            held = await offsets.committed_mark(part.partition)
             move = decide(held, mark_of(identities), starts[part], ends[part])
             if move is None:
                 lines.append(f"partition {part.partition}: stays at {held.offset or 0}")

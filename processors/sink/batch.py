@@ -6,8 +6,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from processors.log_record import LogRecord
 from processors.sink.mark import Resume
-from processors.sink.rows import Block, LogRecord, RowMaker
+from processors.sink.rows import Block, RowMaker
 
 CHUNK: Final = 2000  # records made into rows at once: about 15 ms of the event loop
 

@@ -10,36 +10,17 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
+from processors.log_record import LogRecord
 from schemas.records import InvalidRecordError, Report, decode_report
 
 _DAY_MS: Final = 86_400_000
 _EPOCH: Final = date(1970, 1, 1)
 FORMAT: Final = "JSONCompactEachRow"
-
-
-class LogRecord(Protocol):
-    """The members used of a consumed message (aiokafka's `ConsumerRecord`)."""
-
-    @property
-    def offset(self) -> int:
-        """Its place in the partition."""
-
-    @property
-    def timestamp(self) -> int:
-        """When the log took it (ms since the epoch)."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The selector, if its producer was right."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The record; None is a mistake on this topic."""
 
 
 class Row(Struct, frozen=True, array_like=True):
