@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "lookup": "deploy.cli.lookup",
     "churn": "deploy.cli.churn",
     "account-xml": "deploy.cli.account_xml",
+    "import": "deploy.cli.import_file",
     "forget": "deploy.cli.forget",
     "rebuild": "deploy.cli.rebuild",
     "adopt-log": "deploy.cli.adopt_log",

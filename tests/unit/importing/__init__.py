@@ -1,0 +1,1 @@
+"""Offline tests of `pushtokens import`."""
