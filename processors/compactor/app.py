@@ -22,7 +22,7 @@ from schemas.settings import Settings
 from schemas.topics import topics
 
 STREAM_BUFFER: Final = 16  # events (fetched lists) between the fetcher and the agent, which only hands them on
-FETCH_BYTES: Final = 4 * 1024 * 1024  # a partition and request: about `max_batch` reports with their headers
+FETCH_BYTES: Final = 2 * 1024 * 1024  # a partition and request: about `max_batch` reports with their headers
 
 
 class CompactorApp(faust.App):

@@ -5,9 +5,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from processors.compactor.reading import LogRecord
+from processors.log_record import LogRecord
 
-QUEUE: Final = 2  # batches that wait per partition: one to go on with at once, one on its way from the fetcher
+# Batches that wait per partition. With 2 the fetcher, which answers for all partitions at once, let the merge wait for a
+# third of the time (45,000 instead of 58,000 unchanged records a second, measured beside other work).
+QUEUE: Final = 4
 
 
 class Batch:
@@ -36,6 +38,11 @@ class Source(Protocol):
         """The log's end as the last fetch saw it; None: not fetched yet."""
 
 
+def follows(batch: Batch, after: Batch) -> bool:
+    """Whether `after` starts where `batch` ends."""
+    return after.records[0].offset == batch.records[-1].offset + 1
+
+
 class Intake:
     """The queue of one partition; while it is full, the partition is not fetched."""
 
@@ -62,15 +69,15 @@ class Intake:
 
     async def take(self) -> list[Batch]:
         """The next batches, waited for, up to `max_records` records together: one transaction costs the same for one
-        record as for thousands. Empty after `close`."""
+        record as for thousands. Only what follows without a gap goes together. Empty after `close`."""
         while not self._queue and not self.closing.is_set():
             self._wake.clear()
             await self._wake.wait()
         if self.closing.is_set():
             return []
         taken = [self._queue.popleft()]
-        size = len(taken[0].records)
-        while self._queue and size + len(self._queue[0].records) <= self._max_records:
+        size, limit = len(taken[0].records), self._max_records
+        while self._queue and follows(taken[-1], self._queue[0]) and size + len(self._queue[0].records) <= limit:
             size += len(self._queue[0].records)
             taken.append(self._queue.popleft())
         if len(self._queue) < QUEUE:

@@ -19,9 +19,10 @@ from processors.compactor.copy import Copy, Values, decode
 from processors.compactor.intake import Batch, Intake
 from processors.compactor.messages import Output
 from processors.compactor.offsets import mark_of, mark_text, verify
-from processors.compactor.reading import Log, LogRecord, read
+from processors.compactor.reading import Log, read
 from processors.compactor.rules import State
 from processors.compactor.writer import FencedError, TransactionError, Writer
+from processors.log_record import LogRecord
 
 if TYPE_CHECKING:
     from processors.compactor.shared import Shared
@@ -111,7 +112,7 @@ class Ownership:
         shared.tail.follow(copy)
         await shared.tail.catch_up(copy, await shared.tail.ends(self.partition))
         shared.tail.release(self.partition)
-        committed = await shared.offsets.committed(self.partition)
+        committed = await shared.offsets.committed_mark(self.partition)
         end = await shared.tail.source_end(self.partition)
         where = f"{shared.topic}[{self.partition}]"
         self.next_offset = verify(committed, shared.identities, end, copy.position.log_id, where)
@@ -133,29 +134,34 @@ class Ownership:
 
     async def _work(self) -> None:
         while batches := await self._intake.take():
-            records = [record for batch in batches for record in batch.records if record.offset >= self.next_offset]
-            if records and self._in_order(records[0].offset):
-                await self._process(records)
-            else:
-                if not records:
-                    await self._shared.check_log()  # replays, or a new log under the old name
-                self._intake.discard()
-                await self._shared.source.seek(self.partition, self.next_offset)
-            for batch in batches:
-                batch.done()
+            await self._work_off(batches)
 
-    def _in_order(self, first: int) -> bool:
+    async def _work_off(self, batches: Sequence[Batch]) -> None:
+        records = [record for batch in batches for record in batch.records if record.offset >= self.next_offset]
+        if records and await self._in_order(records[0].offset):
+            await self._process(records)
+        else:
+            if not records:
+                await self._shared.check_log()  # replays, or a new log under the old name
+            self._intake.discard()
+            await self._shared.source.seek(self.partition, self.next_offset)
+        for batch in batches:
+            batch.done()
+
+    async def _in_order(self, first: int) -> bool:
         """Whether a batch that starts at `first` may be applied now.
 
-        Offsets may be missing (retention, aborted transactions of another producer), but a batch may also come too
-        early, left over from before a failure: so a gap is asked for again, and believed the second time.
+        Offsets may be missing (retention, aborted transactions of another producer), but a batch may also have come too
+        early, left over from before a failure, and not once only: believing the second one lost records. So a gap is
+        asked for again, and if it is there still, Kafka is asked for the first record after it by a separate reader.
         """
-        if first == self.next_offset or self._gap == (self.next_offset, first):
-            if first != self.next_offset:
-                logger.warning("partition %d: the log has no offsets %d to %d", self.partition, self.next_offset, first)
+        if first == self.next_offset:
             return True
-        self._gap = (self.next_offset, first)
-        return False
+        seen, self._gap = self._gap, (self.next_offset, first)
+        if seen != self._gap or await self._shared.first_offset(self.partition, self.next_offset) != first:
+            return False
+        logger.warning("partition %d: the log has no offsets %d to %d", self.partition, self.next_offset, first - 1)
+        return True
 
     async def _process(self, records: Sequence[LogRecord]) -> None:
         assert self._writer is not None

@@ -10,6 +10,7 @@ from processors.compactor.copy import Identities
 from processors.compactor.intake import Source
 from processors.compactor.metrics import Metrics
 from processors.compactor.offsets import Offsets
+from processors.compactor.probe import first_offset
 from processors.compactor.rules import rules_of
 from processors.compactor.tail import Tail
 from processors.compactor.writer import Step, Writer
@@ -57,6 +58,10 @@ class Shared:
     def writer(self, partition: int) -> Writer:
         """A new transactional producer for a partition."""
         return Writer(self._options, self.topics, self.group, partition, self._timeout, self.step)
+
+    async def first_offset(self, partition: int, at: int) -> int | None:
+        """The first record of `reports` from `at` on, found by a reader of its own (`processors.compactor.probe`)."""
+        return await first_offset(self._options, self.topic, partition, at)
 
     def count(self, folded: Folded, records: int, seconds: float) -> None:
         """A batch was applied."""

@@ -10,6 +10,7 @@ What is changed of Faust 0.15.3, and why (a test compares the sources of what is
 - The time of the last heartbeat is noted: a worker that cannot confirm its partitions says so in lookups.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -23,13 +24,16 @@ from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.types import TP, ConsumerMessage, Message
 
-from processors.compactor.reading import LogRecord
 from processors.compactor.table import Table
+from processors.log_record import LogRecord
 
 NEVER: Final = float("-inf")
 # How long the broker may hold a fetch that finds nothing. Faust asks for 1,500 ms; meanwhile aiokafka does not fetch
 # the partitions of that broker whose records it has just handed out.
 FETCH_WAIT_MS: Final = 100
+# How long one poll may wait. It asks only for the partitions that want records at that moment, so while it waits (in
+# Faust a second) one that has worked off what it had is not asked for.
+POLL_SECONDS: Final = 0.1
 
 
 class ConsumerThread(AIOKafkaConsumerThread):
@@ -59,8 +63,31 @@ class ConsumerThread(AIOKafkaConsumerThread):
         coordinator._do_heartbeat = watched
 
 
+class _NoOffsets(dict[TP, int | None]):
+    """In place of Faust's read offsets, which answer that nothing was read yet.
+
+    Faust drops a message whose offset is below the last one it handed on, also after a seek back: the drain loop notes
+    the offset of what it is handing on when that is done, over the one that the seek has just set. Which records are
+    replays is the owner's to decide.
+    """
+
+    def __getitem__(self, tp: TP) -> None:
+        return None
+
+    def __setitem__(self, tp: TP, offset: int | None) -> None:
+        return
+
+    def update(self, *_: Any, **__: Any) -> None:
+        return
+
+
 class Consumer(FaustConsumer):
     """Faust's consumer with a batch for a message, and without commits of its own."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._resumed = asyncio.Event()
+        self._read_offset = _NoOffsets()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -71,7 +98,10 @@ class Consumer(FaustConsumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """Fetch; one message per partition, whose value is the list of its records."""
-        records, active = await self._wait_next_records(timeout)
+        if self.flow_active and not self._get_active_partitions():
+            await self._wait_resumed()
+            return
+        records, active = await self._wait_next_records(POLL_SECONDS)
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return
@@ -85,6 +115,18 @@ class Consumer(FaustConsumer):
             tp = ensure_TP(at)
             if found and (active is None or tp in active or tp in self._buffered_partitions):
                 yield tp, self._batch(tp, found)
+
+    async def _wait_resumed(self) -> None:
+        """All partitions have enough waiting: Faust would sleep for a second, longer than they have work for."""
+        self._resumed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._resumed.wait()
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Fetch a partition again."""
+        super().on_buffer_drop(tp)
+        self._resumed.set()
 
     def _batch(self, tp: TP, found: Sequence[LogRecord]) -> ConsumerMessage:
         last = found[-1]
