@@ -66,15 +66,16 @@ async def run(settings: Settings, task: Task, bad: Bad, moved: Moved) -> Counts:
         identity = digest(f"{identity} {time.time_ns()}")
     place = progress.path_of(settings.data_dir, identity)
     with progress.alone(place):
-        counts = await _import(settings, task, ImportLog(settings, identity), place, bad, moved)
+        counts = await _import(settings, task, identity, place, bad, moved)
         progress.save(place, Checkpoint(task.path.name, counts, finished=True))
     return counts
 
 
-async def _import(settings: Settings, task: Task, log: ImportLog, place: Path, bad: Bad, moved: Moved) -> Counts:
+async def _import(settings: Settings, task: Task, identity: str, place: Path, bad: Bad, moved: Moved) -> Counts:
     if (earlier := progress.load(place)) is not None and earlier.finished:
         raise AlreadyError(earlier.counts)
     erased = await asyncio.to_thread(_erased, settings)
+    log = ImportLog(settings, identity)
     try:
         counts = await log.start()
         if earlier is not None and earlier.counts.done > counts.done:  # Kafka forgets a group's offsets after a week
