@@ -18,7 +18,9 @@ from msgspec import Struct
 from processors.log_record import LogRecord
 from schemas.records import InvalidRecordError, Report, decode_report
 
-_DAY_MS: Final = 86_400_000
+_MINUTE_MS: Final = 60_000
+# Seconds and milliseconds of a minute, all 60,000 (4 MB): formatting them for each row took half of a row's time.
+_WITHIN: Final = tuple(f"{at // 1000:02d}.{at % 1000:03d}" for at in range(_MINUTE_MS))
 _EPOCH: Final = date(1970, 1, 1)
 FORMAT: Final = "JSONCompactEachRow"
 
@@ -146,11 +148,11 @@ class RowMaker:
 
 def timestamp(at: int) -> str:
     """`at` (ms since the epoch, 1970 to 2100) as ClickHouse reads a DateTime64(3) in UTC."""
-    days, rest = divmod(at, _DAY_MS)
-    minutes, milliseconds = divmod(rest, 60_000)
-    return f"{_date(days)} {minutes // 60:02d}:{minutes % 60:02d}:{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"
+    minute, rest = divmod(at, _MINUTE_MS)
+    return _minute(minute) + _WITHIN[rest]
 
 
-@lru_cache(maxsize=4096)  # reports of eleven years, before one is worked out twice
-def _date(days: int) -> str:
-    return str(_EPOCH + timedelta(days=days))
+@lru_cache(maxsize=65536)  # 45 days' minutes: retention is 30
+def _minute(minute: int) -> str:
+    days, rest = divmod(minute, 1440)
+    return f"{_EPOCH + timedelta(days=days)} {rest // 60:02d}:{rest % 60:02d}:"
