@@ -47,6 +47,18 @@ async def test_topics_and_lookups_equal_the_reference(
     worker.stop()
 
 
+async def test_a_backlog_of_many_full_fetches_loses_nothing(
+    topics_for: SettingsWithTopics, start_worker: StartWorker
+) -> None:
+    """Queues fill, partitions are paused and resumed, and the take-over seeks into what was fetched before it."""
+    settings = await topics_for(compact={"max_batch": 500})
+    await fed(settings, 40_000)
+    worker = start_worker(settings).wait_ready()
+    await wait_applied(settings)
+    assert await differences(settings) == []
+    assert "has no offsets" not in worker.output()
+
+
 def check(worker: Worker, selector: str, known: Known) -> None:
     """A lookup says what the model says."""
     answer = worker.get(f"/v1/selectors/{selector}")
