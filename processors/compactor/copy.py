@@ -120,12 +120,15 @@ class Copy:
     def follow(
         self, latest: Iterable[LogRecord], removals: Iterable[LogRecord], next_latest: int, next_removals: int
     ) -> None:
-        """Apply records of the changelog, and stand at the given offsets afterwards."""
+        """Apply records of the changelog, and stand at the given offsets afterwards.
+
+        That alone does not make the copy current: `keep` says so once it has reached the end.
+        """
         puts = _readable(latest, decode_latest)
         gone = _readable(removals, decode_removed)
         newest = [record for found in (gone, puts) for _, record in found.values() if record is not None][-1:]
         log_id = newest[0].source.log_id if newest else self.position.log_id
-        position = self._moved(next_latest, next_removals, self.position.source, log_id)
+        position = self._moved(next_latest, next_removals, self.position.source, log_id, self.position.at)
         if puts or gone:
             before = dict(zip(puts, self._store.latest(self.partition, list(puts)), strict=True))
             added, dropped = _index(
@@ -144,7 +147,7 @@ class Copy:
     def apply(self, folded: Folded, output: Output, next_latest: int, next_removals: int, source: int) -> None:
         """Take over a batch that Kafka has committed; `source` is the next offset of `reports`."""
         log_id = self._identities.reports if folded.moves else self.position.log_id
-        position = self._moved(next_latest, next_removals, source, log_id)
+        position = self._moved(next_latest, next_removals, source, log_id, self._clock())
         if folded.moves:
             added, dropped = _index(
                 (key, _username(before), _username(after)) for key, (before, after) in folded.moves.items()
@@ -158,7 +161,7 @@ class Copy:
         self.position = replace(self.position, at=self._clock())
         self._store.write(self.partition, Write((), (), (), (), self.position))
 
-    def _moved(self, next_latest: int, next_removals: int, source: int, log_id: str) -> Position:
+    def _moved(self, next_latest: int, next_removals: int, source: int, log_id: str, at: int) -> Position:
         held = self.position
         return Position(
             latest=max(held.latest, next_latest),
@@ -167,7 +170,7 @@ class Copy:
             removals_id=held.removals_id,
             source=source,
             log_id=log_id,
-            at=self._clock(),
+            at=at,
             rebuilt=held.rebuilt,
         )
 

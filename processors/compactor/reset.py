@@ -60,7 +60,8 @@ def _adopted(held: Committed, now: Mark, start: int, end: int) -> tuple[int, Mar
 def _rebuilt(held: Committed, now: Mark, start: int, end: int) -> tuple[int, Mark] | None:
     if held.mark is not None and held.mark.log_id != now.log_id:
         raise ResetError("topic reports was made again: run `pushtokens adopt-log` first")
-    until = min(held.offset or 0, end)
+    # A rebuild that is not finished yet had applied more before than it has now.
+    until = min(max(held.offset or 0, 0 if held.mark is None else held.mark.until), end)
     fresh = Mark(
         log_id=now.log_id,
         latest_id=now.latest_id,

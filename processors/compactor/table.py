@@ -45,6 +45,10 @@ def open_store(settings: Settings) -> Store:
     return RocksStore(Path(settings.data_dir) / "compactor" / (settings.compact.instance_id or "store"))
 
 
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class Table:
     """Started before the first assignment, stopped after the last revocation."""
 
@@ -61,13 +65,9 @@ class Table:
         """Nothing is connected yet.
 
         Args:
-            settings: all of them.
-            options: how to reach Kafka.
-            store: the storage; closed by `stop`.
-            source: the consumer of `reports`.
-            metrics: where to count.
-            step: told about every step of a batch.
-            fail: called with what this worker cannot go on from.
+            settings, options: all of them; how to reach Kafka.
+            store, source, metrics: the storage, closed by `stop`; the consumer of `reports`; where to count.
+            step, fail: told about every step of a batch; told what this worker cannot go on from.
         """
         self._settings, self._options, self._store = settings, dict(options), store
         self._source, self._metrics, self._step, self._fail = source, metrics, step, fail
@@ -106,6 +106,8 @@ class Table:
         shared = self._ready()
         await self.revoke(self._settings.compact.session_timeout)
         self._standby = standby - active
+        # A copy that comes back after a long time is made anew, so that its age is looked at again.
+        self._copies = {at: copy for at, copy in self._copies.items() if at in active | self._standby}
         for partition in shared.tail.following() - self._standby:
             shared.tail.release(partition)
         for partition in self._standby:
@@ -119,10 +121,8 @@ class Table:
     def _copy(self, partition: int) -> Copy:
         if partition not in self._copies:
             tombstones = int(self._ready().topics.latest.config["delete.retention.ms"])
-            clock = lambda: time.time_ns() // 1_000_000  # noqa: E731
-            self._copies[partition] = Copy(
-                self._store, partition, self._ready().identities, clock, fresh_ms=tombstones // 2
-            )
+            identities = self._ready().identities
+            self._copies[partition] = Copy(self._store, partition, identities, _now, fresh_ms=tombstones // 2)
         return self._copies[partition]
 
     def _ready(self) -> Shared:

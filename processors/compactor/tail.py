@@ -84,6 +84,7 @@ class Tail:
     def release(self, partition: int) -> None:
         """Follow no more; the copy is not touched from here on."""
         self._copies.pop(partition, None)
+        self._assigned -= {partition}  # what is being fetched for it is older than what its owner writes now
         self._changed.set()
 
     def following(self) -> frozenset[int]:
@@ -129,6 +130,7 @@ class Tail:
                 if time.monotonic() - last >= PROGRESS_SECONDS:
                     last = time.monotonic()
                     _progress(copy, ends, start, last - begun)
+        copy.keep()
 
     async def _run(self) -> None:
         while True:

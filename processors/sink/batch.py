@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from processors.log_identity import LogIdentityError
 from processors.log_record import LogRecord
 from processors.sink.mark import Resume
 from processors.sink.rows import Block, RowMaker
@@ -84,6 +85,11 @@ class Gathering:
             self._add(records[start : start + CHUNK], now)
 
     def _add(self, records: Sequence[LogRecord], now: float) -> None:
+        if records[0].offset < self._next:
+            raise LogIdentityError(
+                f"offset {records[0].offset} came again after {self._next - 1}: the log was cut off or made again. "
+                "Nothing was inserted. If that is meant, run `pushtokens adopt-log` and start again."
+            )
         if self._repeat is not None:
             again = [record for record in records if record.offset <= self._repeat]
             if again:

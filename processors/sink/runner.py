@@ -166,20 +166,20 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if batch is not None:
                 task = asyncio.create_task(self._flush(lane, batch))
                 self._flushes[partition] = task
-                task.add_done_callback(partial(self._over, partition))
+                task.add_done_callback(partial(self._over, lane))
 
     async def _flush(self, lane: Lane, batch: Batch) -> None:
         async with self._inserts:
             await lane.flush(batch)
 
-    def _over(self, partition: int, task: asyncio.Task[None]) -> None:
-        self._flushes.pop(partition, None)
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is None:
-            return
-        self._lanes.pop(partition, None)
+    def _over(self, lane: Lane, task: asyncio.Task[None]) -> None:
+        partition = lane.partition
+        if self._flushes.get(partition) is task:
+            del self._flushes[partition]
+        error = None if task.cancelled() else task.exception()
+        if error is None or self._lanes.get(partition) is not lane:
+            return  # well done, or an earlier lease's
+        del self._lanes[partition]
         if isinstance(error, LostLeaseError):
             logger.info("partition %d: %s", partition, error)
         else:

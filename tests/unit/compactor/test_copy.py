@@ -109,3 +109,13 @@ def test_the_position_never_goes_back() -> None:
     part = compact([entry(0, report(calls="c"))], []).whole
     copy.apply(part, Output(part), 0, 0, 4)
     assert (copy.position.latest, copy.position.removals, copy.position.source) == (9, 4, 4)
+
+
+def test_a_catch_up_that_never_ends_does_not_make_a_copy_current() -> None:
+    """Killed after the first records of every catch-up, it has missed tombstones that compaction forgot meanwhile."""
+    store = MemoryStore()
+    made(store).keep()
+    for half_days in (1, 2):
+        made(store, now=NOW + half_days * DAY // 2).follow([], [Entry(half_days, T0, b"S:1", None)], 1, half_days + 1)
+    assert made(store, now=NOW + DAY).position.latest == 1
+    assert made(store, now=NOW + 3 * DAY // 2).position.latest == 0

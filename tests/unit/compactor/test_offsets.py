@@ -8,6 +8,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, GroupLoadInProgressEr
 
 from processors.compactor.copy import Identities
 from processors.compactor.offsets import Committed, Mark, mark_of, mark_text, read_committed, read_mark, verify
+from processors.compactor.reset import _rebuilt
 from processors.log_identity import LogIdentityError
 
 NOW = Identities(reports="A", latest="L", removals="R")
@@ -79,3 +80,11 @@ def test_a_table_that_is_gone_stops_it(changed: dict[str, str]) -> None:
 def test_a_rebuild_is_remembered_from_commit_to_commit() -> None:
     rebuilt = Mark(log_id="A", latest_id="L", removals_id="R", rebuilt=7, until=42)
     assert mark_of(NOW, read_mark(mark_text(rebuilt))) == rebuilt
+
+
+def test_a_second_rebuild_keeps_what_the_first_has_to_reach() -> None:
+    start, first = _rebuilt(Committed(3000, MARK), MARK, 0, 3000) or (None, MARK)
+    assert (start, first.until) == (0, 3000)
+    for applied in (0, 10):
+        _, second = _rebuilt(Committed(applied, first), MARK, 0, 3000) or (None, MARK)
+        assert second.until == 3000

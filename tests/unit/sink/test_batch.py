@@ -95,6 +95,13 @@ def test_a_recorded_range_that_kafka_no_longer_holds_is_passed_over() -> None:
     assert (batch.last, batch.offsets, batch.doubtful) == (20, [20], False)
 
 
+def test_an_offset_that_comes_again_stops_it() -> None:
+    found = gathering(Resume(offset=5))
+    found.add([entry(5), entry(6)], now=0.0)
+    with pytest.raises(LogIdentityError, match="adopt-log"):
+        found.add([entry(0)], now=0.0)
+
+
 def test_batches_up_to_the_recount_are_counted_first() -> None:
     found = gathering(Resume(offset=0, recount=3, known=False), records=2)
     for offset in range(6):
