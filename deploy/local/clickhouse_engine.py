@@ -143,7 +143,7 @@ class Engine:
 
     def _insert(self, connection: Any, insert: Insert, parameters: dict[str, str]) -> Any:
         """The data goes through a file in memory. chdb's own way (`send_insert`) says "done" of an insert that failed
-        after its data was parsed (a violated constraint, too many partitions, a full disk): chdb 4.4, found by a test.
+        after its data was parsed (a violated constraint, too many partitions): chdb 4.4, found by a test.
         """
         if parameters:  # an insert with data takes them from the connection only
             connection.query(set_clause({f"param_{name}": text for name, text in parameters.items()}), "Null")
