@@ -49,9 +49,9 @@ class Range(Struct, frozen=True, kw_only=True):
     lines: bytes
     offsets: list[int]
 
-    def token(self, first: int, last: int, suffix: str = "") -> str:
-        """The deduplication token of a part of the range: the same for whoever inserts it."""
-        return f"{self.log_id}-{self.topic}-{self.partition}-{first}-{last}{suffix}"
+    def token(self, suffix: str) -> str:
+        """The deduplication token of the range (`suffix` empty) or a part of it: the same for whoever inserts it."""
+        return f"{self.log_id}-{self.topic}-{self.partition}-{self.first}-{self.last}{suffix}"
 
     def place(self) -> dict[str, str | int]:
         """The range as parameters of a query."""
@@ -104,8 +104,8 @@ class Landing:
         if not offsets:
             return set()
         await self._lease()
-        logger.debug("insert", extra={"token": work.token(work.first, work.last, suffix), "rows": len(offsets)})
-        token = work.token(work.first, work.last, suffix)
+        token = work.token(suffix)
+        logger.debug("insert", extra={"token": token, "rows": len(offsets)})
         try:
             await self._clickhouse.insert_raw(
                 f"{self._table} ({COLUMNS})", [lines], FORMAT, INSERT_SETTINGS | {"insert_deduplication_token": token}

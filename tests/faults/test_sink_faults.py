@@ -7,7 +7,6 @@ import asyncio
 import os
 import random
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from schemas.records import Report
 from schemas.settings import Settings
 from tests.engines import make_settings, running_clickhouse, start_command
 from tests.lossy_proxy import LossyProxy
-from tests.poll import until, until_async
+from tests.poll import elapse_async, until, until_async
 from tests.sinking import doubled, pairs, prepare, publish, ready, report, tally
 
 SOAK = bool(os.environ.get("SOAK"))
@@ -82,7 +81,7 @@ async def test_kills_of_sink_and_engine(kafka: LocalKafka, engine: LocalClickHou
         fresh = [report(number, seed=turn) for number in range(PER_ROUND)]
         sent += fresh
         load = asyncio.create_task(publish(settings, fresh))
-        await until_async(lambda: _wait(rng.uniform(0.3, 2.5)), "the moment of the kill")
+        await elapse_async(rng.uniform(0.3, 2.5), "the moment of the kill is random")
         if rng.random() < 0.5:
             engine.kill()
             engine.start(SETTLE_SECONDS)
@@ -92,12 +91,6 @@ async def test_kills_of_sink_and_engine(kafka: LocalKafka, engine: LocalClickHou
         await load
     await _settled(settings, sent)
     sink.stop(20.0)
-
-
-async def _wait(seconds: float) -> bool:
-    """The random moment of a fault: not a wait for anything."""
-    await asyncio.to_thread(threading.Event().wait, seconds)
-    return True
 
 
 async def test_lost_answers(kafka: LocalKafka, engine: LocalClickHouse, tmp_path: Path) -> None:

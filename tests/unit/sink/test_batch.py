@@ -1,7 +1,5 @@
 """Gathering: ranges are consecutive, a range to repeat is exactly the recorded one, limits close a batch."""
 
-from typing import NamedTuple
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,17 +11,9 @@ from processors.sink.history import Held, recount_to
 from processors.sink.mark import Mark, Resume, mark_text, resume
 from processors.sink.rows import Log, RowMaker
 from schemas.records import Pair, Report, encode
+from tests.unit.compactor.logs import Entry
 
 NOW = 1_790_000_000_000
-
-
-class Entry(NamedTuple):
-    """A record of the log."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
 
 
 def entry(offset: int) -> Entry:

@@ -3,7 +3,6 @@
 import hmac
 import json
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -12,18 +11,10 @@ from hypothesis import strategies as st
 from processors.sink.landing import offset_of
 from processors.sink.rows import Log, Row, RowMaker, hashed, plain, timestamp
 from schemas.records import Pair, Report, encode
+from tests.unit.compactor.logs import Entry
 
 NOW = 1_790_000_000_000
 LOG = Log("log-A", 2, 4)
-
-
-class Entry(NamedTuple):
-    """A record of the log."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
 
 
 def made(entries: list[Entry], **maker: object) -> list[dict[str, object]]:
