@@ -8,8 +8,8 @@ import re
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -179,6 +179,18 @@ class Load:
             await elapse_async(0.02, "a refused client waits before it tries again")
         elif b"connection: close" in head.lower():
             raise ConnectionResetError
+
+
+@asynccontextmanager
+async def loading(port: int) -> AsyncIterator[Load]:
+    """Load on an ingress until the end of the block, also when the block fails; its connections are closed then."""
+    load = Load(port)
+    running = asyncio.create_task(load.run())
+    try:
+        yield load
+    finally:
+        load.stop.set()
+        await running
 
 
 async def records(settings: Settings, topic: str) -> list[Any]:
