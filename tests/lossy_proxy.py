@@ -9,11 +9,12 @@ import threading
 class LossyProxy:
     """Listens on `port`; with the chance `loss` it cuts a connection just before an answer would be passed on.
 
-    `lost` counts how often it did. The random numbers come from `seed`.
+    `lost` counts how often it did, `lost_inserts` how often the answer to an INSERT was lost.
+    The random numbers come from `seed`.
     """
 
     def __init__(self, target_port: int, loss: float, seed: int) -> None:
-        self.lost = 0
+        self.lost = self.lost_inserts = 0
         self._target = ("127.0.0.1", target_port)
         self._loss = loss
         self._random = random.Random(seed)
@@ -41,18 +42,25 @@ class LossyProxy:
 
     def _serve(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError), client, socket.create_connection(self._target) as server:
-            upstream = threading.Thread(target=self._pump, args=(client, server), daemon=True)
+            inserting = threading.Event()
+            upstream = threading.Thread(target=self._pump, args=(client, server, inserting), daemon=True)
             upstream.start()
             while data := server.recv(65536):
                 if self._random.random() < self._loss:
                     self.lost += 1
+                    self.lost_inserts += inserting.is_set()
                     client.shutdown(socket.SHUT_RDWR)
                     return
                 client.sendall(data)
             client.shutdown(socket.SHUT_RDWR)
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, inserting: threading.Event) -> None:
+        """Pass requests on. A client waits for one answer before it asks again, so each begins with a chunk."""
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if data.startswith((b"POST ", b"GET ")):
+                    inserting.clear()
+                if b"INSERT" in data:
+                    inserting.set()
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)

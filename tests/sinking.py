@@ -83,6 +83,34 @@ def pairs(reports: Sequence[Report]) -> int:
     return sum((one.calls is not None) + (one.other is not None) for one in reports)
 
 
+Life = tuple[str, str, str, str]
+"""Whose life: selector, slot, token, app id (empty: none)."""
+
+
+def lives_of(reports: Sequence[Report]) -> dict[Life, tuple[int, int, int]]:
+    """What `token_lifetimes` must say of these reports, worked out plainly: first and last seen (ms), how many."""
+    found: dict[Life, tuple[int, int, int]] = {}
+    for one in reports:
+        if one.kind != "report":
+            continue  # a removal names tokens, it does not report them
+        for slot, pair in (("calls", one.calls), ("other", one.other)):
+            if pair is not None:
+                life, at = (one.selector, slot, pair.token, pair.app_id or ""), one.received_at
+                first, last, count = found.get(life, (at, at, 0))
+                found[life] = (min(first, at), max(last, at), count + 1)
+    return found
+
+
+def lives(settings: Settings) -> dict[Life, tuple[int, int, int]]:
+    """What `token_lifetimes` says, in the form of `lives_of`."""
+    with ClickHouse(settings) as clickhouse:
+        found = clickhouse.query(
+            "SELECT selector, slot, token, app_id, toUnixTimestamp64Milli(first_seen), "
+            f"toUnixTimestamp64Milli(last_seen), reports FROM {settings.clickhouse.database}.token_lifetimes"
+        )
+    return {(str(a), str(b), str(c), str(d)): (int(e), int(f), int(g)) for a, b, c, d, e, f, g in found.rows}
+
+
 def ready(settings: Settings) -> bool:
     """Whether the sink says that it is ready."""
     try:
