@@ -142,7 +142,7 @@ def raw(settings: Settings, count: int, _directory: Path) -> dict[str, float]:
                 offset=number, timestamp=one.received_at, key=one.selector.encode(), value=encode(one)
             )
             entries.append(cast(LogRecord, entry))
-        made.append(RowMaker(Log("raw", 0, 1), 10**12).block(entries, lambda selector, at: False).lines)
+        made.append(RowMaker(Log("raw", 0, 1), 10**12).block(entries, lambda selector, username, at: False).lines)
     repeats = max(1, count // BATCH)
     with ClickHouse(settings) as clickhouse:
         table = f"{settings.clickhouse.database}.reports ({COLUMNS})"

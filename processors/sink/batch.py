@@ -1,7 +1,7 @@
 """Rows of one partition, gathered until a range of them is worth an insert."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from processors.log_identity import LogIdentityError
 from processors.log_record import LogRecord
 from processors.sink.mark import Resume
-from processors.sink.rows import Block, RowMaker
+from processors.sink.rows import Block, Erased, RowMaker
 
 CHUNK: Final = 2000  # records made into rows at once: about 15 ms of the event loop
 
@@ -56,7 +56,7 @@ class Batch:
 class Gathering:
     """The batches of one partition in order: a range to repeat first, exactly as it was, then what comes."""
 
-    def __init__(self, start: Resume, maker: RowMaker, limits: Limits, erased: Callable[[str, int], bool]) -> None:
+    def __init__(self, start: Resume, maker: RowMaker, limits: Limits, erased: Erased) -> None:
         self._maker = maker
         self._limits = limits
         self._erased = erased

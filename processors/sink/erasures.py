@@ -17,12 +17,16 @@ def digest(text: str) -> str:
 
 class Erasures:
     """The list, read now and then. A forgotten selector that reports again later is a new one: only what it reported
-    up to its erasure stays out. `known`: the list was read at least once."""
+    up to its erasure stays out. `known`: the list was read at least once.
+
+    User names are on it as well: a selector that has passed to another account keeps that one's rows, while what it
+    reported for the forgotten account must not come back."""
 
     def __init__(self, clickhouse: AsyncClickHouse, database: str) -> None:
         self._clickhouse = clickhouse
         self._table = f"{database}.erasures"
-        self._erased: dict[str, int] = {}
+        self._selectors: dict[str, int] = {}
+        self._usernames: dict[str, int] = {}
         self.known = False
 
     async def load(self) -> None:
@@ -32,18 +36,19 @@ class Erasures:
             AwayError, RefusedError: as `AsyncClickHouse.query`.
         """
         found = await self._clickhouse.query(
-            f"SELECT digest, max(erased_at) FROM {self._table} WHERE what = {{what:String}} GROUP BY digest",  # noqa: S608
-            {"what": SELECTOR},
+            f"SELECT what, digest, max(erased_at) FROM {self._table} GROUP BY what, digest"  # noqa: S608
         )
-        self._erased = {_text(row[0]): _milliseconds(row[1]) for row in found.rows}
+        read: dict[str, dict[str, int]] = {SELECTOR: {}, USERNAME: {}}
+        for what, text, at in found.rows:
+            read.setdefault(what, {})[_text(text)] = _milliseconds(at)
+        self._selectors, self._usernames = read[SELECTOR], read[USERNAME]
         self.known = True
 
-    def holds(self, selector: str, received_at: int) -> bool:
-        """Whether what `selector` reported at `received_at` (ms) was erased."""
-        if not self._erased:
-            return False
-        erased_at = self._erased.get(digest(selector))
-        return erased_at is not None and received_at <= erased_at
+    def holds(self, selector: str, username: str | None, received_at: int) -> bool:
+        """Whether what `selector` reported at `received_at` (ms) was erased: its own erasure, or its account's."""
+        if self._selectors and received_at <= self._selectors.get(digest(selector), -1):
+            return True
+        return bool(self._usernames and username and received_at <= self._usernames.get(digest(username), -1))
 
 
 def _text(value: bytes | str) -> str:

@@ -67,6 +67,9 @@ class Block(NamedTuple):
     erased: int
 
 
+Erased = Callable[[str, str | None, int], bool]
+"""Whether what a selector reported for a user name (None: it named none) at a time (ms) must not come back."""
+
 TokenForm = Callable[[str], str]
 """How a token is stored: itself, or its keyed hash."""
 
@@ -95,15 +98,15 @@ class RowMaker:
         self._token_form = token_form
         self._encoder = msgspec.json.Encoder()
 
-    def block(self, records: Sequence[LogRecord], erased: Callable[[str, int], bool]) -> Block:
-        """The rows of `records`, in their order. `erased(selector, received_at)` tells what must not come back."""
+    def block(self, records: Sequence[LogRecord], erased: Erased) -> Block:
+        """The rows of `records`, in their order, less what was erased."""
         rows: list[Row] = []
         bad = forgotten = 0
         for record in records:
             report = self._read(record)
             if report is None:
                 bad += 1
-            elif erased(report.selector, report.received_at):
+            elif erased(report.selector, report.username, report.received_at):
                 forgotten += 1
             else:
                 rows.append(self._row(report, record))

@@ -33,7 +33,7 @@ def entry(offset: int) -> Entry:
 def gathering(start: Resume, **limits: float) -> Gathering:
     given = {"size": 10**9, "records": 10**6, "seconds": 2.0} | limits
     made = Limits(size=int(given["size"]), records=int(given["records"]), seconds=given["seconds"])
-    return Gathering(start, RowMaker(Log("L", 0, 1), 300_000), made, lambda selector, at: False)
+    return Gathering(start, RowMaker(Log("L", 0, 1), 300_000), made, lambda selector, username, at: False)
 
 
 def test_a_batch_is_due_after_its_time() -> None:

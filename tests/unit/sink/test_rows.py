@@ -18,7 +18,7 @@ LOG = Log("log-A", 2, 4)
 
 
 def made(entries: list[Entry], **maker: object) -> list[dict[str, object]]:
-    block = RowMaker(LOG, 300_000, **maker).block(entries, lambda selector, at: selector == "FORGOTTEN")  # type: ignore[arg-type]
+    block = RowMaker(LOG, 300_000, **maker).block(entries, lambda selector, username, at: selector == "FORGOTTEN")  # type: ignore[arg-type]
     return [dict(zip(Row.__struct_fields__, json.loads(line), strict=True)) for line in block.lines.splitlines()]
 
 
@@ -84,12 +84,12 @@ def test_tokens_as_keyed_hash() -> None:
     ],
 )
 def test_what_is_no_report_is_counted(bad: Entry) -> None:
-    block = RowMaker(LOG, 300_000).block([bad, entry(report(), 9)], lambda selector, at: False)
+    block = RowMaker(LOG, 300_000).block([bad, entry(report(), 9)], lambda selector, username, at: False)
     assert (block.bad, block.erased, block.offsets) == (1, 0, [9])
 
 
 def test_the_forgotten_stay_out() -> None:
-    block = RowMaker(LOG, 300_000).block([entry(report(selector="FORGOTTEN"))], lambda selector, at: True)
+    block = RowMaker(LOG, 300_000).block([entry(report(selector="FORGOTTEN"))], lambda selector, username, at: True)
     assert (block.bad, block.erased, block.offsets, block.lines) == (0, 1, [], b"")
 
 
@@ -108,7 +108,7 @@ def test_a_line_a_row_whatever_it_holds(values: list[tuple[str, str, int]]) -> N
         Entry(number, 4_102_444_799_999, selector.encode(), encode(report(selector=selector, id=text, received_at=at)))
         for number, (selector, text, at) in enumerate(values)
     ]
-    block = RowMaker(LOG, 300_000, plain).block(entries, lambda selector, at: False)
+    block = RowMaker(LOG, 300_000, plain).block(entries, lambda selector, username, at: False)
     lines = block.lines.splitlines(keepends=True)
     assert [offset_of(line) for line in lines] == block.offsets == list(range(len(values)))
     assert [json.loads(line)[3] for line in lines] == [selector for selector, _, _ in values]
