@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import for_code
+from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
 
 REQUEST_SECONDS: Final = 10.0
+_RETRY_SECONDS: Final = 0.2
 
 
 class GroupOffset(NamedTuple):
@@ -50,14 +51,27 @@ class GroupOffsets:
     async def committed(self, partition: int) -> GroupOffset:
         """What is committed for one partition; never a transaction that is still open.
 
+        Asked again within `REQUEST_SECONDS` while Kafka says "not yet": a cluster that never had a group makes the
+        topic for offsets first, and after a broker's restart the coordinator moves or loads.
+
         Raises:
             aiokafka.errors.KafkaError, TimeoutError: Kafka cannot be asked now.
         """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + REQUEST_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout_at(end):
+                    return await self._ask(partition)
+            except KafkaError as error:
+                if not error.retriable or loop.time() + _RETRY_SECONDS > end:
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _ask(self, partition: int) -> GroupOffset:
         request = OffsetFetchRequest(self._group, [(self._topic, [partition])])
-        async with asyncio.timeout(REQUEST_SECONDS):
-            coordinator = await self._admin.find_coordinator(self._group)
-            response = await self._admin._client.send(coordinator, request)
-        return read_response(response)
+        coordinator = await self._admin.find_coordinator(self._group)
+        return read_response(await self._admin._client.send(coordinator, request))
 
     async def close(self) -> None:
         """Disconnect."""

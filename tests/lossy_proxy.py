@@ -10,10 +10,12 @@ class LossyProxy:
     """Listens on `port`; with the chance `loss` it cuts a connection just before an answer would be passed on.
 
     `lost` counts how often it did, `lost_inserts` how often the answer to an INSERT was lost.
-    The random numbers come from `seed`.
+    The random numbers come from `seed`. With `record`, `asked` holds every byte that clients sent.
     """
 
-    def __init__(self, target_port: int, loss: float, seed: int) -> None:
+    def __init__(self, target_port: int, loss: float, seed: int, *, record: bool = False) -> None:
+        self.asked = bytearray()
+        self._record = record
         self.lost = self.lost_inserts = 0
         self._target = ("127.0.0.1", target_port)
         self._loss = loss
@@ -58,6 +60,8 @@ class LossyProxy:
         """Pass requests on. A client waits for one answer before it asks again, so each begins with a chunk."""
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if self._record:
+                    self.asked += data
                 if data.startswith((b"POST ", b"GET ")):
                     inserting.clear()
                 if b"INSERT" in data:

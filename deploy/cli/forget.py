@@ -5,9 +5,6 @@ import asyncio
 import json
 import sys
 from typing import Any, Final
-from urllib.parse import quote
-
-import httpx
 
 from schemas.settings import Settings
 
@@ -19,14 +16,12 @@ EXAMPLES: Final = """\
 
   Compactor and sink must be running. It may be run again at any point. A phone that reports again later is new."""
 
-LOOKUP_SECONDS: Final = 10.0
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's own arguments."""
     whom = parser.add_mutually_exclusive_group(required=True)
     whom.add_argument("--selector", action="append", metavar="SELECTOR", help="as the app reports it; repeatable")
-    whom.add_argument("--username", metavar="NAME", help="every selector whose newest account this is")
+    whom.add_argument("--username", metavar="NAME", help="every selector that this account has, or ever had")
     parser.add_argument("--yes", action="store_true", help="do not ask first")
     parser.add_argument("--wait", type=float, default=300.0, metavar="SECONDS", help="for compactor, sink, ClickHouse")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -36,69 +31,69 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Forget. Returns 0 when all is gone that can be; 1 when not, or nobody was found; 2 for a wrong argument."""
     from aiokafka.errors import KafkaError
 
-    from deploy.forgetting import ForgetError, forget
+    from deploy.cli.kafka import said
+    from deploy.forgetting.barrier import ForgetError
     from processors.clickhouse import AwayError, RefusedError
     from processors.log_identity import TopicMissingError
 
     if any(not selector for selector in arguments.selector or ()) or arguments.username == "":
         return _fail("an empty selector or user name belongs to nobody", 2)
-    say = (lambda _: None) if arguments.json else print
     try:
-        selectors = _selectors(arguments, settings)
-        if not selectors:
-            return _fail("no selector is known for this account")
-        if not arguments.yes and not _agreed(selectors):
-            return _fail("nothing was changed")
-        held = asyncio.run(forget(settings, selectors, arguments.username, arguments.wait, say))
+        return _run(arguments, settings)
     except (ForgetError, AwayError, RefusedError, TopicMissingError) as error:
         return _fail(str(error))
     except (KafkaError, OSError, TimeoutError) as error:
-        return _fail(f"Kafka at {settings.bootstrap} does not answer ({type(error).__name__}): run it again")
-    if arguments.json:
-        until = {one.topic: one.until.isoformat() if one.until else None for one in held}
-        print(json.dumps({"forgotten": len(selectors), "kafka_holds_copies_until": until}, indent=2))
-        return 0
-    print("Kafka's topics still hold older copies, which no consumer group of ours reads again, until at the latest:")
-    for one in held:
-        print(f"  {one.topic:<28} {one.until.strftime('%Y-%m-%d %H:%M UTC') if one.until else 'no limit is set'}")
+        return _fail(f"{said(settings, error)}. Run the same command again")
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> int:
+    from deploy.forgetting.work import forget
+
+    found = _whom(arguments, settings)
+    if not found:
+        return _fail("no selector is known for this account")
+    if not arguments.yes and not _agreed(found):
+        return _fail("nothing was changed")
+    say = (lambda _: None) if arguments.json else print
+    done = asyncio.run(forget(settings, found, arguments.username, arguments.wait, say))
+    (_print_json if arguments.json else _print)(done)
     return 0
 
 
-def _selectors(arguments: argparse.Namespace, settings: Settings) -> list[str]:
-    """Those given, or the account's: by the history in ClickHouse and by the compactor's table, which may be ahead."""
-    from processors.clickhouse import ClickHouse
-    from processors.erasure import selectors_of
+def _whom(arguments: argparse.Namespace, settings: Settings) -> Any:
+    from deploy.forgetting.account import Found, find
 
     if arguments.selector:
-        return list(dict.fromkeys(arguments.selector))
-    with ClickHouse(settings) as clickhouse:
-        found = set(selectors_of(clickhouse, arguments.username))
-    return sorted(found | set(_looked_up(settings, arguments.username)))
+        return Found(tuple(dict.fromkeys(arguments.selector)))
+    return asyncio.run(find(settings, arguments.username, arguments.wait, "Nothing was changed"))
 
 
-def _looked_up(settings: Settings, username: str) -> list[str]:
-    base = settings.lookup.advertised_url or f"http://{settings.lookup.host}:{settings.lookup.port}"
-    key = settings.lookup.api_key.reveal()
-    given = {"Authorization": f"Bearer {key}"} if key else {}
-    try:
-        answer = httpx.get(f"{base}/v1/accounts/{quote(username, safe='')}", headers=given, timeout=LOOKUP_SECONDS)
-        if answer.status_code == 404:
-            return []
-        answer.raise_for_status()
-        body: Any = answer.json()
-    except (httpx.HTTPError, ValueError) as error:
-        text = f"the compactor at {base} cannot be asked for the account ({type(error).__name__}): is it running?"
-        from deploy.forgetting import ForgetError
-
-        raise ForgetError(text) from None
-    return [str(found["selector"]) for found in body["selectors"]]
+def _print(done: Any) -> None:
+    if done.found.passed_on:
+        print(f"{len(done.found.passed_on)} selector(s) have another account now: only what names this one is gone")
+    print("Kafka's topics still hold copies, until at the latest:")
+    for one in done.copies:
+        until = one.until.strftime("%Y-%m-%d %H:%M UTC") if one.until else "no limit"
+        print(f"  {one.topic:<28} {until:<22} {one.what}")
 
 
-def _agreed(selectors: list[str]) -> bool:
+def _print_json(done: Any) -> None:
+    held = [
+        {"topic": one.topic, "what": one.what, "until": one.until.isoformat() if one.until else None}
+        for one in done.copies
+    ]
+    counts = {"forgotten": len(done.found.own), "passed_on": len(done.found.passed_on)}
+    print(json.dumps(counts | {"kafka_holds_copies": held}, indent=2))
+
+
+def _agreed(found: Any) -> bool:
     if not sys.stdin.isatty():
         return False
-    print("\n".join(selectors))
-    return input(f"Erase all that is known of these {len(selectors)} selector(s)? [y/N] ").strip().lower() == "y"
+    if found.passed_on:
+        print("\n".join(found.passed_on))
+        print(f"These {len(found.passed_on)} have another account now: only what they reported for this one goes.\n")
+    print("\n".join(found.own))
+    return input(f"Erase all that is known of these {len(found.own)} selector(s)? [y/N] ").strip().lower() == "y"
 
 
 def _fail(text: str, code: int = 1) -> int:

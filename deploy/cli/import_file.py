@@ -43,10 +43,12 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Import. Returns 0; 1 when lines were bad or it could not be finished; 2 for a file that cannot be read."""
     from aiokafka.errors import KafkaError
 
+    from deploy.cli.kafka import said
     from deploy.importing.files import FileError, form_of
     from deploy.importing.progress import BusyError
     from deploy.importing.work import AlreadyError, Task
     from processors.clickhouse import AwayError, RefusedError
+    from processors.log_identity import TopicMissingError
 
     try:
         task = Task(arguments.file, form_of(arguments.file, arguments.format), arguments.rate, arguments.again)
@@ -55,12 +57,12 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         _print(arguments.json, done.counts)
         print("pushtokens: this file has been imported (--again imports it once more)", file=sys.stderr)
         return 0
-    except BusyError as error:
+    except (BusyError, TopicMissingError) as error:
         return _fail(str(error))
     except FileError as error:
         return _fail(str(error), 2)
     except (KafkaError, TimeoutError) as error:
-        return _fail(f"Kafka at {settings.bootstrap}: {type(error).__name__}; started again, it goes on where it was")
+        return _fail(f"{said(settings, error)}. Started again, it goes on where it was")
     except OSError as error:
         return _fail(f"{error.filename or arguments.file}: {error.strerror or type(error).__name__}", 2)
     except (AwayError, RefusedError) as error:
@@ -85,7 +87,10 @@ def _run(arguments: argparse.Namespace, settings: Settings, task: Any) -> int:
     if told.number > SHOWN:
         print(f"… and {told.number - SHOWN} more bad lines", file=sys.stderr)
     _print(arguments.json, counts)
-    return 1 if counts.bad else 0
+    if counts.overtaken:
+        text = f"{counts.overtaken} of them were forgotten while this ran"
+        print(f"pushtokens: {text}: run that `pushtokens forget` once more", file=sys.stderr)
+    return 1 if counts.bad or counts.overtaken else 0
 
 
 class _Told:

@@ -1,7 +1,6 @@
 """`pushtokens rebuild`: has the compactor's table made again from `latest` and the retained reports."""
 
 import argparse
-import asyncio
 import sys
 from typing import Final
 
@@ -23,13 +22,18 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Move the offsets to the start of the log. Returns 0, or 1 when that is not possible now."""
     from aiokafka.errors import KafkaError
 
+    from deploy.cli.kafka import run_within, said
     from processors.compactor.reset import ResetError, rebuild
+    from processors.compactor.shared import PartitionsError
     from processors.log_identity import TopicMissingError
 
     try:
-        lines = asyncio.run(rebuild(settings))
-    except (ResetError, TopicMissingError, KafkaError, OSError) as error:
+        lines = run_within(rebuild(settings))
+    except (ResetError, TopicMissingError, PartitionsError) as error:
         print(f"pushtokens: {error}", file=sys.stderr)
+        return 1
+    except (KafkaError, OSError, TimeoutError) as error:
+        print(f"pushtokens: {said(settings, error)}. Run the same command again", file=sys.stderr)
         return 1
     print("\n".join(lines))
     print("Start the workers again: they read the table in and replay the retained reports.")

@@ -2,7 +2,8 @@
 
 Before each batch a mark goes to Kafka: the counts so far, as the metadata of a consumer group's offsets, and as those
 offsets the place from which the batch may stand on the log. A run that was killed left a mark; the next one reads the
-log from there and passes over what it finds (a record's id is made of its content). Transactions would be simpler, but
+log from there and passes over what it finds (a record's id is made of its content). The checkpoint file says the same,
+for when Kafka has forgotten the group. Transactions would be simpler, but
 their control records at the log's end look like reports that nobody has read yet (measured: a lag that stays).
 """
 
@@ -12,11 +13,11 @@ from typing import Final
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, RecordMetadata
 
-from deploy.importing.progress import Counts
-from processors.group_offsets import GroupOffset, GroupOffsets
+from deploy.importing.progress import Checkpoint, Counts
+from processors.group_offsets import GroupOffsets
+from processors.log_identity import read_log_id
 from schemas.cloudevents import headers
 from schemas.kafka_client import client_options
 from schemas.partition import partition_of
@@ -25,7 +26,6 @@ from schemas.settings import Settings
 from schemas.topics import topics
 
 SECONDS: Final = 30.0  # for one batch; it takes 0.1 s
-_RETRY: Final = 0.2
 _PREFIX: Final = b"import-"  # of an imported record's id (`deploy.importing.lines`)
 
 
@@ -35,33 +35,48 @@ class ImportLog:
     def __init__(self, settings: Settings, identity: str) -> None:
         self._topic, self._partitions = topics(settings).reports.name, settings.partition_count
         group = f"{settings.kafka.topic_prefix}-import-{identity[:32]}"
-        options = client_options(settings, "import")
+        self._options = options = client_options(settings, "import")
         self._offsets = GroupOffsets(options, group, self._topic)
         self._reader = AIOKafkaConsumer(
             **options, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest"
         )
         self._producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True, linger_ms=5)
-        self._starts: dict[int, int] = {}
+        self.log_id = ""
+        self.starts: dict[int, int] = {}  # partition to offset: what is written next stands behind these
         self._there: set[str] = set()
 
-    async def start(self) -> Counts:
+    async def start(self, earlier: Checkpoint | None) -> Counts:
         """Find out how far an earlier run had come, and what it put onto the log after its last mark.
 
+        Args:
+            earlier: that run's checkpoint; whichever of it and Kafka's mark is further on is believed.
+
         Raises:
+            TopicMissingError: there is no log.
             aiokafka.errors.KafkaError, TimeoutError: Kafka.
         """
+        self.log_id = await read_log_id(self._options, self._topic)
         parts = [TopicPartition(self._topic, number) for number in range(self._partitions)]
         async with asyncio.timeout(SECONDS):
             await asyncio.gather(self._offsets.start(), self._producer.start(), self._reader.start())
             self._reader.assign(parts)
-            marks = {part: await self._committed(part.partition) for part in parts}
+            marks = {part: await self._offsets.committed(part.partition) for part in parts}
             ends: dict[TopicPartition, int] = await self._reader.end_offsets(parts)
-        self._starts = {part.partition: end for part, end in ends.items()}
-        found = next((mark for mark in marks.values() if mark.metadata), None)
-        if found is None:
+        self.starts = {part.partition: end for part, end in ends.items()}
+        text = next((mark.metadata for mark in marks.values() if mark.metadata), None)
+        marked = None if text is None else msgspec.json.decode(text, type=Counts)
+        if earlier is not None and (marked is None or earlier.counts.done > marked.done):
+            known = earlier.starts if earlier.log_id == self.log_id else {}  # of another log: all of this one is read
+            await self._read({part: known.get(part.partition, 0) for part in parts}, ends)
+            return earlier.counts
+        if marked is None:
             return Counts()
         await self._read({part: mark.offset or 0 for part, mark in marks.items()}, ends)
-        return msgspec.json.decode(found.metadata, type=Counts)
+        return marked
+
+    def has(self, report: Report) -> bool:
+        """Whether an earlier run put it onto the log after its last mark."""
+        return report.id in self._there
 
     async def mark(self, counts: Counts) -> None:
         """Record that `counts` are dealt with; what comes next stands behind the offsets known now.
@@ -70,7 +85,7 @@ class ImportLog:
             aiokafka.errors.KafkaError, TimeoutError: Kafka.
         """
         text = msgspec.json.encode(counts).decode()
-        mark = {TopicPartition(self._topic, at): OffsetAndMetadata(offset, text) for at, offset in self._starts.items()}
+        mark = {TopicPartition(self._topic, at): OffsetAndMetadata(offset, text) for at, offset in self.starts.items()}
         async with asyncio.timeout(SECONDS):
             await self._reader.commit(mark)
 
@@ -81,9 +96,9 @@ class ImportLog:
             aiokafka.errors.KafkaError, TimeoutError: what is on the log, the next `start` finds out.
         """
         async with asyncio.timeout(SECONDS):
-            sent = [await self._send(report) for report in reports if report.id not in self._there]
+            sent = [await self._send(report) for report in reports if not self.has(report)]
             for done in await asyncio.gather(*sent):
-                self._starts[done.partition] = max(self._starts[done.partition], done.offset + 1)
+                self.starts[done.partition] = max(self.starts[done.partition], done.offset + 1)
 
     async def close(self) -> None:
         """Disconnect."""
@@ -97,16 +112,6 @@ class ImportLog:
             self._topic, encode(report), key=key, partition=partition_of(key, self._partitions), headers=about
         )
         return future
-
-    async def _committed(self, partition: int) -> GroupOffset:
-        """A cluster that never had a group before makes the topic for offsets first, and says "not yet" meanwhile."""
-        while True:
-            try:
-                return await self._offsets.committed(partition)
-            except KafkaError as error:
-                if not error.retriable:
-                    raise
-            await asyncio.sleep(_RETRY)
 
     async def _read(self, starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]) -> None:
         """Collect the ids of imported records between the mark and the end of the log."""

@@ -16,6 +16,7 @@ class Counts(Struct):
     sent: int = 0
     bad: int = 0
     forgotten: int = 0  # erased by `pushtokens forget` after their time
+    overtaken: int = 0  # among `sent`: erased when they were on the log already, or on their way to it
 
     @property
     def done(self) -> int:
@@ -24,11 +25,16 @@ class Counts(Struct):
 
 
 class Checkpoint(Struct, frozen=True):
-    """`<data_dir>/import/<identity>.json`: the file's name, its counts, and whether all of it has been imported."""
+    """`<data_dir>/import/<identity>.json`: the file's name, its counts, and whether all of it has been imported.
+
+    What comes after `counts` may stand on the log from the offsets `starts` on (by partition) of log `log_id`.
+    """
 
     file: str
     counts: Counts
     finished: bool = False
+    log_id: str = ""
+    starts: dict[int, int] = {}
 
 
 def path_of(data_dir: str, identity: str) -> Path:

@@ -16,7 +16,7 @@ from deploy.importing.log import ImportLog
 from deploy.importing.progress import Checkpoint, Counts
 from ingest.values import Limits
 from processors.clickhouse import ClickHouse
-from processors.erasure import erased_digests
+from processors.erasure import erased_among
 from processors.sink.erasures import SELECTOR, USERNAME, digest
 from schemas.records import Report
 from schemas.settings import Settings
@@ -59,6 +59,7 @@ async def run(settings: Settings, task: Task, bad: Bad, moved: Moved) -> Counts:
         BusyError: another process on this machine imports the same file.
         FileError, OSError: the file, or the data directory.
         RefusedError, AwayError: ClickHouse, which holds the list of who was forgotten.
+        TopicMissingError: there is no log.
         aiokafka.errors.KafkaError, TimeoutError: Kafka.
     """
     identity = await asyncio.to_thread(files.identity, task.path)
@@ -74,13 +75,11 @@ async def run(settings: Settings, task: Task, bad: Bad, moved: Moved) -> Counts:
 async def _import(settings: Settings, task: Task, identity: str, place: Path, bad: Bad, moved: Moved) -> Counts:
     if (earlier := progress.load(place)) is not None and earlier.finished:
         raise AlreadyError(earlier.counts)
-    erased = await asyncio.to_thread(_erased, settings)
     log = ImportLog(settings, identity)
     try:
-        counts = await log.start()
-        if earlier is not None and earlier.counts.done > counts.done:  # Kafka forgets a group's offsets after a week
-            counts = earlier.counts
-        return await _send(settings, task, log, counts, place, erased, bad, moved)
+        counts = await log.start(earlier)
+        with ClickHouse(settings) as clickhouse:
+            return await _send(settings, task, log, counts, place, Erased(clickhouse), bad, moved)
     finally:
         await log.close()
 
@@ -89,34 +88,52 @@ def check(settings: Settings, task: Task, bad: Bad, moved: Moved) -> Counts:
     """Read the whole file and send nothing; arguments and errors as of `run`. `sent` counts what would be sent."""
     counts, rules = Counts(), rules_of(settings)
     for batch in _batches(files.lines(task.path, task.form), 0):
-        _reports(batch, rules, {}, counts, bad)
+        counts.sent += len(_reports(batch, rules, counts, bad))
         moved(batch[-1].end, counts)
     return counts
 
 
+class Erased:
+    """Asks for who was forgotten batch by batch: before one is written, and once more after it, since the erasure may
+    begin in between. The cost of a question goes with the batch, not with the list."""
+
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
+        self._written: list[Report] = []
+
+    async def sort_out(self, reports: list[Report], log: ImportLog, counts: Counts) -> list[Report]:
+        """Those of `reports` that may be written, counted in `counts`; raises as `erased_among`."""
+        asked = [*reports, *self._written]
+        selectors = {report.selector for report in asked}
+        usernames = {report.username for report in asked if report.username}
+        found = await asyncio.to_thread(erased_among, self._clickhouse, selectors, usernames)
+        gone = {report.id for report in asked if was_erased(report, found)}
+        kept = [report for report in reports if report.id not in gone or log.has(report)]
+        counts.overtaken += sum(report.id in gone for report in [*kept, *self._written])
+        counts.sent += len(kept)
+        counts.forgotten += len(reports) - len(kept)
+        self._written = [report for report in kept if report.id not in gone]
+        return kept
+
+
 async def _send(
-    settings: Settings,
-    task: Task,
-    log: ImportLog,
-    counts: Counts,
-    place: Path,
-    erased: dict[tuple[str, str], int],
-    bad: Bad,
-    moved: Moved,
+    settings: Settings, task: Task, log: ImportLog, counts: Counts, place: Path, erased: Erased, bad: Bad, moved: Moved
 ) -> Counts:
     rules = rules_of(settings)
     began, already = time.monotonic(), counts.done
     for batch in _batches(files.lines(task.path, task.form), counts.done):
         now = msgspec.structs.replace(counts)
-        reports = _reports(batch, rules, erased, now, bad)
+        reports = await erased.sort_out(_reports(batch, rules, now, bad), log, now)
+        counts.overtaken = now.overtaken
         await log.mark(counts)
+        progress.save(place, Checkpoint(task.path.name, counts, log_id=log.log_id, starts=log.starts))
         await log.write(reports)
         counts = now
-        progress.save(place, Checkpoint(task.path.name, counts))
         moved(batch[-1].end, counts)
         if task.rate:
             due = began + (counts.done - already) / task.rate
             await asyncio.sleep(max(0.0, due - time.monotonic()))
+    await erased.sort_out([], log, counts)
     await log.mark(counts)
     return counts
 
@@ -137,24 +154,17 @@ def was_erased(report: Report, erased: dict[tuple[str, str], int]) -> bool:
     return report.received_at <= max(times)
 
 
-def _reports(
-    batch: list[Line], rules: Rules, erased: dict[tuple[str, str], int], counts: Counts, bad: Bad
-) -> list[Report]:
+def _reports(batch: list[Line], rules: Rules, counts: Counts, bad: Bad) -> list[Report]:
+    """The records of a batch; its bad lines are told and counted."""
     found = []
     for line in batch:
         try:
             if line.error is not None or line.values is None:
                 raise line.error or LineError("line", "has no values")
-            report = report_of(line.values, rules)
+            found.append(report_of(line.values, rules))
         except LineError as error:
             counts.bad += 1
             bad(line.number, error)
-            continue
-        if was_erased(report, erased):
-            counts.forgotten += 1
-            continue
-        counts.sent += 1
-        found.append(report)
     return found
 
 
@@ -170,8 +180,3 @@ def _batches(lines: Iterator[Line], done: int) -> Iterator[list[Line]]:
             batch = []
     if batch:
         yield batch
-
-
-def _erased(settings: Settings) -> dict[tuple[str, str], int]:
-    with ClickHouse(settings) as clickhouse:
-        return erased_digests(clickhouse)

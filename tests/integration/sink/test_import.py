@@ -3,18 +3,24 @@
 import argparse
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import DeleteGroupsRequest
 from msgspec.structs import replace
 
 from deploy.cli import import_file
+from deploy.importing.files import identity
+from deploy.importing.log import ImportLog
 from deploy.local.process import Process
 from processors.clickhouse import ClickHouse
 from processors.erasure import list_erased
-from schemas.records import Pair, decode_latest, decode_report
+from schemas.kafka_client import client_options
+from schemas.records import Pair, Report, decode_latest, decode_report
 from schemas.settings import Settings
 from schemas.topics import topics
 from tests.compaction import last_values, read_all, wait_applied
@@ -70,7 +76,7 @@ async def test_a_migration(
         await publish(settings, [live])
         code, shown = await _import(settings, path, "--json"), capsys.readouterr()
         assert (code, bool(shown.out)) == (1, True), shown.err
-        assert json.loads(shown.out) == {"sent": 4, "bad": 1, "forgotten": 1}
+        assert json.loads(shown.out) == {"sent": 4, "bad": 1, "forgotten": 1, "overtaken": 0}
         assert "line 4: selector is missing" in shown.err
         assert await _import(settings, path, "--json") == 0
         assert "has been imported" in capsys.readouterr().err
@@ -87,6 +93,92 @@ async def test_a_migration(
     with ClickHouse(settings) as clickhouse_:
         rows = clickhouse_.query("SELECT origin, count() FROM reports GROUP BY origin ORDER BY origin").rows
     assert [tuple(row) for row in rows] == [("app", 1), ("import", 4)]
+
+
+async def _forget_group(settings: Settings, path: Path) -> None:
+    """What Kafka does a week after a group's last commit (`offsets.retention.minutes`)."""
+    group = f"{settings.kafka.topic_prefix}-import-{identity(path)[:32]}"
+    admin = AIOKafkaAdminClient(**client_options(settings, "test"))
+    await admin.start()
+    try:
+        assert await admin.list_consumer_group_offsets(group), "there is something to forget"
+        coordinator = await admin.find_coordinator(group)
+        response = await admin._client.send(coordinator, DeleteGroupsRequest([group]))
+        assert [code for _, code in response.results] == [0]
+        assert not await admin.list_consumer_group_offsets(group)
+    finally:
+        await admin.close()
+
+
+@pytest.mark.parametrize("lost", ["mark", "checkpoint"])
+async def test_a_kill_behind_a_batch_and_a_lost_mark_double_nothing(
+    settings_for: SettingsFor, clickhouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """The process dies when a batch is on the log and nothing says so; then one of the two memories is lost as well."""
+    settings = settings_for(sink={"batch_seconds": 0.2})
+    await prepare(settings)
+    path = _file(tmp_path, [_line(number) for number in range(2500)])
+
+    class Killed(BaseException):
+        pass
+
+    write, batches = ImportLog.write, []
+
+    async def dying(self: ImportLog, reports: Sequence[Report]) -> None:
+        await write(self, reports)
+        batches.append(len(reports))
+        if len(batches) == 2:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(ImportLog, "write", dying)
+        await _import(settings, path)
+    assert len(await _ids(settings)) == 2000
+    if lost == "mark":
+        await _forget_group(settings, path)
+    else:
+        (tmp_path / "data" / "import").rename(tmp_path / "checkpoints-lost")
+    assert await _import(settings, path) == 0
+    ids = await _ids(settings)
+    assert len(ids) == len(set(ids)) == 2500
+    sink = start_command(settings, tmp_path / "sink.log", "sink")
+    until(lambda: tally(settings).rows >= 2500, "every record has a row", 60.0)
+    sink.stop(30.0)
+    with ClickHouse(settings) as clickhouse_:
+        found = clickhouse_.query("SELECT count(), uniqExact(id) FROM reports").rows[0]
+    assert tuple(found) == (2500, 2500)
+
+
+async def test_an_erasure_while_it_runs(
+    settings_for: SettingsFor,
+    clickhouse: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What comes after it is left out; what is on the log already is told."""
+    settings = settings_for()
+    await prepare(settings)
+    lines = [_line(number) for number in range(2500)]
+    for number in (5, 1500, 2400):
+        lines[number] = _line(number, username="johndow")
+    path = _file(tmp_path, lines)
+    write, batches = ImportLog.write, []
+
+    async def forgetting(self: ImportLog, reports: Sequence[Report]) -> None:
+        batches.append(len(reports))
+        if len(batches) == 2:
+            with ClickHouse(settings) as clickhouse_:
+                list_erased(clickhouse_, [], "johndow", NOW)
+        await write(self, reports)
+
+    monkeypatch.setattr(ImportLog, "write", forgetting)
+    assert await _import(settings, path, "--json") == 1
+    shown = capsys.readouterr()
+    # Line 5's batch was asked about for the last time before the erasure: `forget` itself finds that one.
+    assert json.loads(shown.out) == {"sent": 2499, "bad": 0, "forgotten": 1, "overtaken": 1}
+    assert "run that `pushtokens forget` once more" in shown.err
+    assert len(await _ids(settings)) == 2499
 
 
 async def _latest(settings: Settings) -> dict[str, bytes]:
@@ -125,6 +217,7 @@ async def test_kafka_forgot_but_the_checkpoint_did_not(
     (checkpoint,) = (tmp_path / "data" / "import").glob("*.json")
     text = checkpoint.read_text()
     checkpoint.write_text(text.replace('"finished":true', '"finished":false'))
+    await _forget_group(settings, path)
     assert await _import(settings, path) == 0
     assert "10 imported, 0 bad" in capsys.readouterr().out
     assert len(await _ids(settings)) == 10

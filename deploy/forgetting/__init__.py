@@ -1,0 +1,1 @@
+"""Forgetting somebody everywhere (`pushtokens forget`)."""
