@@ -40,8 +40,10 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         return _fail("an empty selector or user name belongs to nobody", 2)
     try:
         return _run(arguments, settings)
-    except (ForgetError, AwayError, RefusedError, TopicMissingError) as error:
+    except (ForgetError, RefusedError, TopicMissingError) as error:
         return _fail(str(error))
+    except AwayError as error:
+        return _fail(f"{error}: is {settings.clickhouse_url} up? Run the same command again")
     except (KafkaError, OSError, TimeoutError) as error:
         return _fail(f"{said(settings, error)}. Run the same command again")
 

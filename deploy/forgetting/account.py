@@ -38,6 +38,7 @@ async def find(settings: Settings, username: str, seconds: float, left: str) -> 
 
     Raises:
         ForgetError: compactor or sink does not run, or is not ready in time.
+        TopicMissingError: there is no log.
         RefusedError, AwayError: ClickHouse.
         aiokafka.errors.KafkaError, TimeoutError: Kafka.
     """

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from processors.group_offsets import GroupOffsets
+from processors.log_identity import read_log_id
 from schemas.kafka_client import client_options
 from schemas.settings import Settings
 from schemas.topics import topics
@@ -29,12 +30,13 @@ async def last_records(settings: Settings) -> dict[int, int]:
     committed offset ever passes until another record comes.
 
     Raises:
+        TopicMissingError: there is no log.
         aiokafka.errors.KafkaError, TimeoutError: Kafka.
     """
-    parts = [TopicPartition(topics(settings).reports.name, number) for number in range(settings.partition_count)]
-    consumer = AIOKafkaConsumer(
-        **client_options(settings, "forget"), enable_auto_commit=False, isolation_level="read_committed"
-    )
+    topic, options = topics(settings).reports.name, client_options(settings, "forget")
+    await read_log_id(options, topic)  # a consumer would wait for a missing topic
+    parts = [TopicPartition(topic, number) for number in range(settings.partition_count)]
+    consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, isolation_level="read_committed")
     found: dict[int, int] = {}
     async with asyncio.timeout(_READ_SECONDS):
         await consumer.start()
