@@ -7,7 +7,7 @@ and a hundred are too long for one.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
@@ -17,9 +17,11 @@ from processors.sink.erasures import SELECTOR, USERNAME, digest
 from schemas.settings import ClickHouse as ClickHouseSettings
 
 CHUNK: Final = 1000  # names in one statement: 67 KB of digests, a quarter of ClickHouse's `max_query_size`
+_ASKED: Final = 3000  # digests in one question, without the quotes
 _DIGEST_OF: Final = "lower(hex(SHA256({column})))"
 # Waits for the mutation on every replica (ClickHouse manual, "mutations_sync"); light deletes would only hide the rows.
 _AWAITED: Final = {"mutations_sync": 2}
+_Entry = TypeVar("_Entry")
 
 
 class Whose(Struct, frozen=True):
@@ -58,7 +60,7 @@ def list_erased(clickhouse: ClickHouse, selectors: Sequence[str], username: str 
     entries = [(SELECTOR, digest(selector)) for selector in selectors]
     if username is not None:
         entries.append((USERNAME, digest(username)))
-    for some in _chunks(entries):
+    for some in _chunks(entries, CHUNK):
         clickhouse.command(
             "INSERT INTO erasures (what, digest, erased_at) SETTINGS async_insert = 0 "  # noqa: S608  (digests)
             "SELECT entry.1, entry.2, fromUnixTimestamp64Milli({at:Int64}, 'UTC') "
@@ -114,23 +116,27 @@ def erased_among(
 
     Raises as `ClickHouse.query`.
     """
-    entries = [(SELECTOR, digest(name)) for name in selectors] + [(USERNAME, digest(name)) for name in usernames]
+    if not clickhouse.query("SELECT 1 FROM erasures LIMIT 1").rows:
+        return {}
+    wanted = {(SELECTOR, digest(name)) for name in selectors} | {(USERNAME, digest(name)) for name in usernames}
     found: dict[tuple[str, str], int] = {}
-    for some in _chunks(entries):
+    for some in _chunks([text for _, text in wanted], _ASKED):
+        # One literal, cut up by the server: it parses thousands of them three times slower (60 ms).
         rows = clickhouse.query(
             "SELECT what, toString(digest), toUnixTimestamp64Milli(max(erased_at)) FROM erasures "  # noqa: S608  (digests)
-            f"WHERE (what, digest) IN ({', '.join(str(entry) for entry in some)}) GROUP BY what, digest"
+            f"WHERE what IN ('{SELECTOR}', '{USERNAME}') AND digest IN (SELECT toFixedString("
+            f"arrayJoin(extractAll('{''.join(some)}', '.{{64}}')), 64)) GROUP BY what, digest"
         ).rows
         found.update(((str(what), str(text)), int(at)) for what, text, at in rows)
-    return found
+    return {entry: at for entry, at in found.items() if entry in wanted}
 
 
 def _digests(names: Collection[str]) -> str:
     return ", ".join(f"'{digest(name)}'" for name in names) or "NULL"
 
 
-def _chunks(entries: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
-    return (entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK))
+def _chunks(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:
+    return (entries[start : start + size] for start in range(0, len(entries), size))
 
 
 _BEFORE: Final = "received_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
