@@ -111,9 +111,17 @@ def _is_other(name: str) -> bool:
 
 
 def _lz4(body: bytes) -> bytes:
+    """All frames of the body: clickhouse-connect makes one of each block, and `lz4.frame.decompress` reads only one."""
     import lz4.frame
 
-    return bytes(lz4.frame.decompress(body))
+    found = []
+    while body:
+        frame = lz4.frame.LZ4FrameDecompressor()
+        found.append(frame.decompress(body))
+        if not frame.eof:
+            raise EOFError("the last frame is cut off")
+        body = frame.unused_data or b""
+    return b"".join(found)
 
 
 def _zstd(body: bytes) -> bytes:

@@ -89,8 +89,9 @@ def test_typed_columns_survive_an_insert(client: Client) -> None:
 @pytest.mark.parametrize("compress", ["lz4", "zstd", "gzip", False], ids=str)
 def test_inserts_under_every_compression(client: Client, clickhouse: str, compress: str | bool) -> None:
     with connect(clickhouse, compress=compress, database=client.database) as other:
-        other.insert("t", [[number, "x" * 50] for number in range(5000)], column_names=["a", "b"])
-    assert client.query("SELECT count(), sum(a) FROM t").result_rows == [(5000, 12_497_500)]
+        # several blocks, each a frame of its own
+        other.insert("t", [[number, "x" * 50] for number in range(70_000)], column_names=["a", "b"])
+    assert client.query("SELECT count(), sum(a) FROM t").result_rows == [(70_000, 2_449_965_000)]
 
 
 def test_an_insert_statement_in_the_query_parameter(client: Client, clickhouse: str) -> None:

@@ -1,6 +1,11 @@
 """ClickHouse's HTTP parameters and error codes, without an engine."""
 
+import gzip
+from collections.abc import Callable
+
+import lz4.frame
 import pytest
+from backports import zstd
 
 from deploy.local.clickhouse_errors import EngineError, engine_error
 from deploy.local.clickhouse_statement import decompress, quote, set_clause, statement
@@ -64,6 +69,17 @@ def test_the_answers_format(sql: str, form: str) -> None:
 def test_values_are_quoted() -> None:
     assert set_clause({"a": "1", "b": "it's \\ so"}) == "SET a = '1', b = 'it\\'s \\\\ so'"
     assert quote("'") == "'\\''"
+
+
+@pytest.mark.parametrize(
+    ("coding", "compress"), [("lz4", lz4.frame.compress), ("zstd", zstd.compress), ("gzip", gzip.compress)]
+)
+def test_a_body_of_several_frames(coding: str, compress: Callable[[bytes], bytes]) -> None:
+    """clickhouse-connect makes a frame of each block of an insert."""
+    body = compress(b"one") + compress(b"") + compress(b"two")
+    assert decompress(body, coding) == b"onetwo"
+    with pytest.raises(EngineError):
+        decompress(body[:-1], coding)
 
 
 @pytest.mark.parametrize("coding", ["lz4", "zstd", "gzip", "deflate"])
