@@ -9,7 +9,8 @@ from msgspec import Struct
 from processors.log_identity import LogIdentityError
 from processors.log_record import LogRecord
 from processors.sink.mark import Resume
-from processors.sink.rows import Block, Erased, RowMaker
+from processors.sink.rows import Erased, Left, RowMaker, Rows
+from schemas.settings import Sink
 
 CHUNK: Final = 2000  # records made into rows at once: about 15 ms of the event loop
 
@@ -22,35 +23,36 @@ class Limits(Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+def limits(settings: Sink) -> Limits:
+    """The limits that the settings say."""
+    return Limits(size=settings.batch_bytes, records=settings.batch_records, seconds=settings.batch_seconds)
+
+
 class Batch:
     """Offsets `first` to `last`, and the rows made of them. `doubtful`: they may have been inserted before, as this
     very range; `recount`: some may be there already, nobody knows by which ranges."""
 
-    def __init__(self, first: int, opened: float, *, doubtful: bool = False, recount: bool = False) -> None:
+    def __init__(self, rows: Rows, first: int, opened: float, *, doubtful: bool = False, recount: bool = False) -> None:
+        self.rows = rows
         self.first = first
         self.last = first - 1
         self.opened = opened
         self.doubtful = doubtful
         self.recount = recount
         self.closed = False
-        self.size = self.records = self.bad = self.erased = 0
-        self.offsets: list[int] = []
-        self._lines: list[bytes] = []
+        self.size = self.bad = self.erased = 0
 
-    def add(self, block: Block, last: int) -> None:
-        """Take the rows of records up to the offset `last`."""
-        self._lines.append(block.lines)
-        self.offsets.extend(block.offsets)
-        self.size += len(block.lines)
-        self.bad += block.bad
-        self.erased += block.erased
-        self.records += len(block.offsets) + block.bad + block.erased
+    @property
+    def records(self) -> int:
+        """Records, with and without a row."""
+        return len(self.rows) + self.bad + self.erased
+
+    def added(self, left: Left, last: int) -> None:
+        """The rows of the records up to the offset `last` are there now."""
+        self.size = self.rows.size
+        self.bad += left.bad
+        self.erased += left.erased
         self.last = last
-
-    def lines(self) -> bytes:
-        """All rows, one after the other; the pieces are joined once."""
-        self._lines = [b"".join(self._lines)]
-        return self._lines[0]
 
 
 class Gathering:
@@ -108,7 +110,7 @@ class Gathering:
     def _open(self, now: float, *, doubtful: bool = False) -> Batch:
         if not self._batches or self._batches[-1].closed:
             recount = self._recount is not None and self._next <= self._recount
-            self._batches.append(Batch(self._next, now, doubtful=doubtful, recount=recount))
+            self._batches.append(Batch(self._maker.empty(), self._next, now, doubtful=doubtful, recount=recount))
         return self._batches[-1]
 
     def _close(self, batch: Batch, last: int) -> None:
@@ -118,7 +120,7 @@ class Gathering:
 
     def _fill(self, batch: Batch, records: Sequence[LogRecord]) -> None:
         last = records[-1].offset
-        batch.add(self._maker.block(records, self._erased), last)
+        batch.added(self._maker.add(batch.rows, records, self._erased), last)
         self._next = last + 1
 
     def due(self, now: float, *, drain: bool = False) -> Batch | None:

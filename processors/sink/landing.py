@@ -9,12 +9,11 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from processors.clickhouse import AsyncClickHouse, AwayError, RefusedError
 from processors.sink.lifetimes import feed_statement
-from processors.sink.rows import COLUMNS, FORMAT
+from processors.sink.rows import COLUMNS, FORMAT, Rows
 
 logger: Final = logging.getLogger(__name__)
 
@@ -39,15 +38,14 @@ class LostLeaseError(Exception):
 
 
 class Range(Struct, frozen=True, kw_only=True):
-    """The offsets `first` to `last` of a partition, and the rows made of them (`lines` and their offsets)."""
+    """The offsets `first` to `last` of a partition, and the rows made of them."""
 
     log_id: str
     topic: str
     partition: int
     first: int
     last: int
-    lines: bytes
-    offsets: list[int]
+    rows: Rows
 
     def token(self, suffix: str) -> str:
         """The deduplication token of the range (`suffix` empty) or a part of it: the same for whoever inserts it."""
@@ -63,9 +61,6 @@ class Landed(Struct, frozen=True, kw_only=True):
 
     rows: int
     refused: int
-
-
-_OFFSET_AT: Final = COLUMNS.split(", ").index("kafka_offset")
 
 
 class Landing:
@@ -90,47 +85,48 @@ class Landing:
             LostLeaseError: see there.
         """
         if recount:
-            refused = await self._complete(work, set(work.offsets) - await self.present(work), "/recount")
+            refused = await self._complete(work, set(work.rows.offsets) - await self.present(work), "/recount")
         else:
-            refused = await self._insert(work, work.lines, work.offsets)
+            refused = await self._insert(work, work.rows)
         if doubtful or recount:
             await self._repair(work, refused)
             await self._clickhouse.command(feed_statement(self._database), work.place())
-        return Landed(rows=len(work.offsets) - len(refused), refused=len(refused))
+        return Landed(rows=len(work.rows) - len(refused), refused=len(refused))
 
-    async def _insert(self, work: Range, lines: bytes, offsets: list[int], suffix: str = "") -> set[int]:
+    async def _insert(self, work: Range, rows: Rows, suffix: str = "") -> set[int]:
         """Insert rows as one block; what the server refuses is halved until the bad row is alone. Returns the offsets
         that were refused. The halves' tokens follow from the range, so a repetition halves alike."""
-        if not offsets:
+        if not rows:
             return set()
         await self._lease()
         token = work.token(suffix)
-        logger.debug("insert", extra={"token": token, "rows": len(offsets)})
+        logger.debug("insert", extra={"token": token, "rows": len(rows)})
         try:
             await self._clickhouse.insert_raw(
-                f"{self._table} ({COLUMNS})", [lines], FORMAT, INSERT_SETTINGS | {"insert_deduplication_token": token}
+                f"{self._table} ({COLUMNS})",
+                rows.body(),
+                FORMAT,
+                INSERT_SETTINGS | {"insert_deduplication_token": token},
             )
         except RefusedError as error:
             if not error.about_rows:
                 raise AwayError(str(error)) from None
-            if len(offsets) == 1:
+            if len(rows) == 1:
                 logger.error(
                     "a row was refused and left out",
-                    extra={"partition": work.partition, "offset": offsets[0], "code": error.code},
+                    extra={"partition": work.partition, "offset": rows.offsets[0], "code": error.code},
                 )
-                return {offsets[0]}
+                return {rows.offsets[0]}
         else:
             return set()
-        rows = lines.splitlines(keepends=True)
         middle = len(rows) // 2
         refused: set[int] = set()
-        for start, end in ((0, middle), (middle, len(rows))):
-            part = offsets[start:end]
-            refused |= await self._insert(work, b"".join(rows[start:end]), part, f"/{part[0]}-{part[-1]}")
+        for part in (rows.offsets[:middle], rows.offsets[middle:]):
+            refused |= await self._insert(work, rows.picked(part), f"/{part[0]}-{part[-1]}")
         return refused
 
     async def _repair(self, work: Range, refused: Iterable[int]) -> None:
-        wanted = set(work.offsets) - set(refused)
+        wanted = set(work.rows.offsets) - set(refused)
         for attempt in range(1, REPAIRS + 1):
             missing = wanted - await self.present(work)
             if not missing:
@@ -144,8 +140,7 @@ class Landing:
 
     async def _complete(self, work: Range, missing: set[int], suffix: str) -> set[int]:
         """Insert the rows of some offsets only; returns the offsets that were refused."""
-        rows = [line for line in work.lines.splitlines(keepends=True) if offset_of(line) in missing]
-        return await self._insert(work, b"".join(rows), sorted(missing), suffix)
+        return await self._insert(work, work.rows.picked(missing), suffix)
 
     async def present(self, work: Range) -> set[int]:
         """The offsets of the range that have a row."""
@@ -156,8 +151,3 @@ class Landing:
             {"select_sequential_consistency": 1},
         )
         return {int(row[0]) for row in found.rows}
-
-
-def offset_of(line: bytes) -> int:
-    """The offset of one row's line."""
-    return int(msgspec.json.decode(line)[_OFFSET_AT])

@@ -77,8 +77,7 @@ class Lane:
             partition=self.partition,
             first=batch.first,
             last=batch.last,
-            lines=batch.lines(),
-            offsets=batch.offsets,
+            rows=batch.rows,
         )
         doubtful, batch.doubtful = batch.doubtful, True  # from here on an insert may have happened
         landed = await self._landing.land(work, doubtful=doubtful, recount=batch.recount)

@@ -1,52 +1,20 @@
-"""From records of `reports` to rows of `push_tokens.reports` (pure); a row is a line of JSONCompactEachRow.
+"""From records of `reports` to rows of `push_tokens.reports` (pure), kept column by column.
 
-Each record is decoded, checked and written anew rather than passed through: a foreign producer's extra or repeated JSON
-keys can then never reach a column, and ClickHouse parses the same bytes for the same record for ever, which the
-deduplication token needs. msgspec makes that about 4 us a record.
+Each record is decoded and checked rather than passed through: a foreign producer's extra or repeated JSON keys can then
+never reach a column.
 """
 
 import hmac
-from collections.abc import Callable, Sequence
-from datetime import date, timedelta
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Final, NamedTuple
-
-import msgspec
-from msgspec import Struct
+from typing import Any, Final, NamedTuple
 
 from processors.log_record import LogRecord
-from schemas.records import InvalidRecordError, Report, decode_report
+from processors.sink.native import Column, Numbers, Texts, Words, block
+from schemas.records import InvalidRecordError, Pair, Report, decode_report
+from schemas.settings import Settings
 
-_MINUTE_MS: Final = 60_000
-# Seconds and milliseconds of a minute, all 60,000 (4 MB): formatting them for each row took half of a row's time.
-_WITHIN: Final = tuple(f"{at // 1000:02d}.{at % 1000:03d}" for at in range(_MINUTE_MS))
-_EPOCH: Final = date(1970, 1, 1)
-FORMAT: Final = "JSONCompactEachRow"
-
-
-class Row(Struct, frozen=True, array_like=True):
-    """A row of `reports`, column by column; absent is the empty text, times are `YYYY-MM-DD hh:mm:ss.mmm` in UTC."""
-
-    received_at: str
-    appended_at: str
-    kind: str
-    selector: str
-    username: str
-    calls_token: str
-    calls_app_id: str
-    other_token: str
-    other_app_id: str
-    install_id: str
-    user_agent: str
-    origin: str
-    reason: str
-    schema_version: int
-    id: str
-    log_id: str
-    kafka_partition: int
-    kafka_offset: int
-    kafka_partitions: int
+FORMAT: Final = "Native"
 
 
 class Log(NamedTuple):
@@ -57,24 +25,18 @@ class Log(NamedTuple):
     partitions: int
 
 
-class Block(NamedTuple):
-    """Rows as lines (bytes, a JSON array and a line break each), their offsets, and how many records were left out:
-    `bad` are no valid reports, `erased` belong to somebody who was forgotten."""
+class Left(NamedTuple):
+    """How many records got no row: `bad` are no valid reports, `erased` belong to somebody who was forgotten."""
 
-    lines: bytes
-    offsets: list[int]
     bad: int
     erased: int
 
 
-Erased = Callable[[str, str | None, int], bool]
-"""Whether what a selector reported for a user name (None: it named none) at a time (ms) must not come back."""
-
 TokenForm = Callable[[str], str]
 """How a token is stored: itself, or its keyed hash."""
 
-
-COLUMNS: Final = ", ".join(Row.__struct_fields__)
+Erased = Callable[[str, str | None, int], bool]
+"""`erased(selector, username, received_at)` tells what must not come back."""
 
 
 def plain(token: str) -> str:
@@ -88,6 +50,75 @@ def hashed(key: str) -> TokenForm:
     return lambda token: hmac.new(secret, token.encode(), sha256).hexdigest()
 
 
+def _time() -> Column:
+    return Numbers("DateTime64(3, 'UTC')", "q")  # ms since the epoch
+
+
+# Every column that rows differ in, and what makes an empty one.
+_COLUMNS: Final[dict[str, Callable[[], Column]]] = {
+    "received_at": _time,
+    "appended_at": _time,
+    "kind": Words,
+    "selector": Texts,
+    "username": Texts,
+    "calls_token": Texts,
+    "calls_app_id": Words,
+    "other_token": Texts,
+    "other_app_id": Words,
+    "install_id": Texts,
+    "user_agent": Words,
+    "origin": Words,
+    "reason": Words,
+    "schema_version": lambda: Numbers("UInt16", "H"),
+    "id": Texts,
+    "kafka_offset": lambda: Numbers("UInt64", "Q"),
+}
+COLUMNS: Final = ", ".join((*_COLUMNS, "log_id", "kafka_partition", "kafka_partitions"))
+
+
+class Rows:
+    """Rows of one partition, in the order of their offsets. Absent is the empty text."""
+
+    def __init__(self, log: Log, columns: Mapping[str, Column] | None = None) -> None:
+        self._log = log
+        self._columns = columns or {name: make() for name, make in _COLUMNS.items()}
+        self.offsets: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        return sum(column.size for column in self._columns.values())
+
+    def add(self, values: Mapping[str, Sequence[Any]]) -> None:
+        """Append rows, given as a list for each column that rows differ in."""
+        self.offsets += values["kafka_offset"]
+        for name, column in self._columns.items():
+            column.add(values[name])
+
+    def picked(self, offsets: Iterable[int]) -> "Rows":
+        """Those of the rows that have one of these offsets."""
+        wanted = set(offsets)
+        positions = [at for at, offset in enumerate(self.offsets) if offset in wanted]
+        found = Rows(self._log, {name: column.picked(positions) for name, column in self._columns.items()})
+        found.offsets = [self.offsets[at] for at in positions]
+        return found
+
+    def body(self) -> list[bytes]:
+        """All rows (one or more) as one block of the format `FORMAT`, in pieces."""
+        count = len(self)
+        log = Words()
+        log.add([self._log.log_id] * count)
+        same: dict[str, Column] = {
+            "log_id": log,
+            "kafka_partition": Numbers("UInt32", "I", [self._log.partition] * count),
+            "kafka_partitions": Numbers("UInt16", "H", [self._log.partitions] * count),
+        }
+        return block({**self._columns, **same}, count)
+
+
 class RowMaker:
     """Makes the rows of one partition."""
 
@@ -96,11 +127,15 @@ class RowMaker:
         self._log = log
         self._future_tolerance = future_tolerance
         self._token_form = token_form
-        self._encoder = msgspec.json.Encoder()
 
-    def block(self, records: Sequence[LogRecord], erased: Erased) -> Block:
-        """The rows of `records`, in their order, less what was erased."""
-        rows: list[Row] = []
+    def empty(self) -> Rows:
+        """No rows yet."""
+        return Rows(self._log)
+
+    def add(self, rows: Rows, records: Sequence[LogRecord], erased: Erased) -> Left:
+        """Append the rows of `records`, in their order, less what was erased."""
+        reports: list[Report] = []
+        kept: list[LogRecord] = []
         bad = forgotten = 0
         for record in records:
             report = self._read(record)
@@ -109,8 +144,11 @@ class RowMaker:
             elif erased(report.selector, report.username, report.received_at):
                 forgotten += 1
             else:
-                rows.append(self._row(report, record))
-        return Block(self._encoder.encode_lines(rows), [row.kafka_offset for row in rows], bad, forgotten)
+                reports.append(report)
+                kept.append(record)
+        if reports:
+            rows.add(self._values(reports, kept))
+        return Left(bad, forgotten)
 
     def _read(self, record: LogRecord) -> Report | None:
         """The report, or None for what the compactor rejects too (design.md section 4)."""
@@ -124,38 +162,36 @@ class RowMaker:
             return None
         return report
 
-    def _row(self, report: Report, record: LogRecord) -> Row:
-        calls, other, form = report.calls, report.other, self._token_form
-        return Row(
-            timestamp(report.received_at),
-            timestamp(record.timestamp),
-            report.kind,
-            report.selector,
-            report.username or "",
-            form(calls.token) if calls else "",
-            (calls.app_id or "") if calls else "",
-            form(other.token) if other else "",
-            (other.app_id or "") if other else "",
-            report.install_id or "",
-            report.user_agent or "",
-            report.origin,
-            report.reason or "",
-            min(report.schema_version, 65535),
-            report.id,
-            self._log.log_id,
-            self._log.partition,
-            record.offset,
-            self._log.partitions,
-        )
+    def _values(self, reports: list[Report], records: list[LogRecord]) -> dict[str, Sequence[Any]]:
+        calls, other = [report.calls for report in reports], [report.other for report in reports]
+        return {
+            "received_at": [report.received_at for report in reports],
+            "appended_at": [record.timestamp for record in records],
+            "kind": [report.kind for report in reports],
+            "selector": [report.selector for report in reports],
+            "username": [report.username or "" for report in reports],
+            "calls_token": self._tokens(calls),
+            "calls_app_id": [(pair.app_id or "") if pair else "" for pair in calls],
+            "other_token": self._tokens(other),
+            "other_app_id": [(pair.app_id or "") if pair else "" for pair in other],
+            "install_id": [report.install_id or "" for report in reports],
+            "user_agent": [report.user_agent or "" for report in reports],
+            "origin": [report.origin for report in reports],
+            "reason": [report.reason or "" for report in reports],
+            "schema_version": [min(report.schema_version, 65535) for report in reports],
+            "id": [report.id for report in reports],
+            "kafka_offset": [record.offset for record in records],
+        }
+
+    def _tokens(self, pairs: list[Pair | None]) -> list[str]:
+        form = self._token_form
+        if form is plain:
+            return [pair.token if pair else "" for pair in pairs]
+        return [form(pair.token) if pair else "" for pair in pairs]
 
 
-def timestamp(at: int) -> str:
-    """`at` (ms since the epoch, 1970 to 2100) as ClickHouse reads a DateTime64(3) in UTC."""
-    minute, rest = divmod(at, _MINUTE_MS)
-    return _minute(minute) + _WITHIN[rest]
-
-
-@lru_cache(maxsize=65536)  # 45 days' minutes: retention is 30
-def _minute(minute: int) -> str:
-    days, rest = divmod(minute, 1440)
-    return f"{_EPOCH + timedelta(days=days)} {rest // 60:02d}:{rest % 60:02d}:"
+def row_maker(settings: Settings, log: Log) -> RowMaker:
+    """The maker for one partition under these settings."""
+    chosen = settings.clickhouse
+    form = hashed(chosen.token_hash_key.reveal()) if chosen.token_storage == "hash" else plain
+    return RowMaker(log, round(settings.compact.future_tolerance * 1000), form)

@@ -12,13 +12,14 @@ from aiokafka.errors import KafkaError
 from msgspec.structs import replace
 
 from processors.clickhouse import AsyncClickHouse, AwayError, RefusedError
-from processors.sink.batch import Batch, Gathering, Limits
+from processors.sink.batch import Gathering, limits
 from processors.sink.erasures import Erasures
+from processors.sink.flushes import Flushes
 from processors.sink.history import held, recount_to
 from processors.sink.landing import Landing, LostLeaseError
 from processors.sink.lane import Lane
 from processors.sink.metrics import Metrics
-from processors.sink.rows import Log, RowMaker, hashed, plain
+from processors.sink.rows import Log, row_maker
 from processors.sink.source import Lease, Source
 from processors.sink.watch import Watch
 from schemas.kafka_client import client_options
@@ -31,7 +32,8 @@ POLL_SECONDS: Final = 0.2  # a tail waits at most this long beyond `sink.batch_s
 POLL_RECORDS: Final = 5000
 REVOKE_SECONDS: Final = 3.0  # a range under way may end before its partition is handed over; else it is repeated
 DRAIN_SECONDS: Final = 15.0
-INSERTS: Final = 2  # at a time: one is parsed while the other's answer is on its way
+# How long polls rest while `sink.batch_bytes` are held, before partitions are paused: that drops what aiokafka fetched.
+PATIENCE_SECONDS: Final = 5.0
 
 
 class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -48,12 +50,12 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._watch = Watch(self._source, self._erasures, self._options, metrics)
         self._table = f"{settings.clickhouse.database}.reports"
         self._lanes: dict[int, Lane] = {}
-        self._flushes: dict[int, asyncio.Task[None]] = {}
+        self._flushes = Flushes(self._over)
         self._fresh: set[int] = set()  # assigned, not taken up yet
         self._lease = Lease(-1, "")
-        self._inserts = asyncio.Semaphore(INSERTS)
         self._joined = False
         self._paused = False
+        self._full_since: float | None = None  # since when `sink.batch_bytes` are held
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then drain.
@@ -71,7 +73,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             await self._drain()
         finally:
             watch.cancel()
-            await self._end_flushes(set(self._flushes), 0.0)
+            await self._flushes.end_all()
             await asyncio.gather(watch, return_exceptions=True)
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._source.stop()
@@ -91,7 +93,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Let the ranges under way end if they do so soon; whoever comes next repeats the others."""
         gone = {tp.partition for tp in revoked}
-        await self._end_flushes(gone, REVOKE_SECONDS)
+        await self._flushes.end(gone, REVOKE_SECONDS)
         for partition in gone:
             self._lanes.pop(partition, None)
             self._fresh.discard(partition)
@@ -110,6 +112,16 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """One poll, and what follows from it."""
         if self._fresh and self._erasures.known:
             await self._take_up()
+        if self._full_since is not None and self._flushes and not self._paused:
+            await self._flushes.one_over(POLL_SECONDS)
+        else:
+            await self._gather()
+        now = time.monotonic()
+        self._start_flushes(now)
+        self._relieve(now)
+        self._bound_memory(now)
+
+    async def _gather(self) -> None:
         found = await self._source.poll(POLL_SECONDS, POLL_RECORDS)
         now = time.monotonic()
         for partition, records in found.items():
@@ -117,8 +129,6 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if lane is not None:
                 lane.gathering.add(records, now)
                 await asyncio.sleep(0)
-        self._start_flushes(now)
-        self._bound_memory()
 
     async def _take_up(self) -> None:
         for partition in sorted(self._fresh):
@@ -127,17 +137,15 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 start = await self._source.take_up(partition)
                 if not start.known:
                     rows = await held(self._clickhouse, self._table, self._log_id, partition)
-                    where = f"{self._topic}[{partition}]"
-                    start = replace(start, recount=recount_to(rows, self._log_id, where))
+                    start = replace(start, recount=recount_to(rows, self._log_id, f"{self._topic}[{partition}]"))
             except (AwayError, RefusedError, KafkaError, TimeoutError, OSError) as error:
                 logger.warning("partition %d cannot be taken up yet: %s", partition, type(error).__name__)
                 return
             if partition not in self._fresh or lease != self._lease:
                 continue  # revoked, or assigned anew, while Kafka was asked
             self._fresh.discard(partition)
-            sink = self._settings.sink
-            limits = Limits(size=sink.batch_bytes, records=sink.batch_records, seconds=sink.batch_seconds)
-            gathering = Gathering(start, self._row_maker(partition), limits, self._erasures.holds)
+            maker = row_maker(self._settings, Log(self._log_id, partition, self._settings.partition_count))
+            gathering = Gathering(start, maker, limits(self._settings.sink), self._erasures.holds)
             lane = Lane(
                 self._topic,
                 self._log_id,
@@ -151,63 +159,55 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._lanes[partition] = lane
             self._source.resume({partition})
 
-    def _row_maker(self, partition: int) -> RowMaker:
-        settings = self._settings
-        key = settings.clickhouse.token_hash_key.reveal()
-        form = hashed(key) if settings.clickhouse.token_storage == "hash" else plain
-        tolerance = round(settings.compact.future_tolerance * 1000)
-        return RowMaker(Log(self._log_id, partition, settings.partition_count), tolerance, form)
-
     def _start_flushes(self, now: float, *, drain: bool = False) -> None:
         for partition, lane in self._lanes.items():
             if partition in self._flushes:
                 continue
             batch = lane.gathering.due(now, drain=drain)
             if batch is not None:
-                task = asyncio.create_task(self._flush(lane, batch))
-                self._flushes[partition] = task
-                task.add_done_callback(partial(self._over, lane))
+                self._flushes.start(lane, batch)
 
-    async def _flush(self, lane: Lane, batch: Batch) -> None:
-        async with self._inserts:
-            await lane.flush(batch)
+    def _relieve(self, now: float) -> None:
+        """With a backlog, half of `sink.batch_bytes` is held before any batch is old: then the largest one goes as soon
+        as an insert may begin, so that ClickHouse works while the next ones are gathered."""
+        if not self._flushes.may_insert or self._held() < self._settings.sink.batch_bytes / 2:
+            return
+        idle = [lane for partition, lane in self._lanes.items() if partition not in self._flushes]
+        lane = max(idle, key=lambda lane: lane.gathering.size, default=None)
+        if lane is not None and (batch := lane.gathering.due(now, drain=True)) is not None:
+            self._flushes.start(lane, batch)
 
-    def _over(self, lane: Lane, task: asyncio.Task[None]) -> None:
-        partition = lane.partition
-        if self._flushes.get(partition) is task:
-            del self._flushes[partition]
-        error = None if task.cancelled() else task.exception()
-        if error is None or self._lanes.get(partition) is not lane:
+    def _held(self) -> int:
+        return sum(lane.gathering.size for lane in self._lanes.values())
+
+    def _over(self, lane: Lane, error: BaseException | None) -> None:
+        if error is None or self._lanes.get(lane.partition) is not lane:
             return  # well done, or an earlier lease's
-        del self._lanes[partition]
+        del self._lanes[lane.partition]
         if isinstance(error, LostLeaseError):
-            logger.info("partition %d: %s", partition, error)
+            logger.info("partition %d: %s", lane.partition, error)
         else:
-            logger.error("partition %d: the batch failed and is taken up again", partition, exc_info=error)
-            self._fresh.add(partition)
-            self._source.pause({partition})
+            logger.error("partition %d: the batch failed and is taken up again", lane.partition, exc_info=error)
+            self._fresh.add(lane.partition)
+            self._source.pause({lane.partition})
 
-    def _bound_memory(self) -> None:
+    def _bound_memory(self, now: float) -> None:
         """Stop fetching while `sink.batch_bytes` of rows are held, over all partitions; but a range to repeat must get
         whole (it was held once before)."""
-        held = sum(lane.gathering.size for lane in self._lanes.values())
+        held = self._held()
         self._metrics.buffered.set(held)
         if held >= self._settings.sink.batch_bytes:
-            # Every turn anew: a lane may have been taken up, or have finished what it repeats, since the last one.
-            self._source.pause({at for at, lane in self._lanes.items() if not lane.gathering.repeating})
-            self._paused = True
-        elif self._paused:
+            self._full_since = now if self._full_since is None else self._full_since
+            repeating = any(lane.gathering.repeating for lane in self._lanes.values())
+            if self._paused or repeating or not self._flushes or now - self._full_since > PATIENCE_SECONDS:
+                # Every turn anew: a lane may have been taken up, or have finished what it repeats, since the last one.
+                self._source.pause({at for at, lane in self._lanes.items() if not lane.gathering.repeating})
+                self._paused = True
+            return
+        self._full_since = None
+        if self._paused:
             self._source.resume(set(self._lanes))
             self._paused = False
-
-    async def _end_flushes(self, partitions: set[int], seconds: float) -> None:
-        tasks = [self._flushes[partition] for partition in partitions if partition in self._flushes]
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
 
     async def _drain(self) -> None:
         """Bring what is gathered to ClickHouse, within `DRAIN_SECONDS`; the rest is read again after the next start."""
@@ -217,4 +217,4 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._start_flushes(time.monotonic(), drain=True)
             if not self._flushes:
                 return
-            await asyncio.wait(set(self._flushes.values()), timeout=max(0.0, end - time.monotonic()))
+            await self._flushes.all_over(max(0.0, end - time.monotonic()))

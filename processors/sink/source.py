@@ -14,9 +14,9 @@ from aiokafka.errors import (
     for_code,
 )
 from aiokafka.protocol.commit import OffsetCommitRequest
-from aiokafka.structs import ConsumerRecord
 
 from processors.group_offsets import GroupOffsets
+from processors.sink.fetched import Fetched, read_by_ours
 from processors.sink.landing import LostLeaseError
 from processors.sink.mark import Resume, resume
 from schemas.settings import Sink
@@ -59,6 +59,7 @@ class Source:
         """Connect and join the group; `listener` hears of every change of the assignment."""
         await self._offsets.start()
         await self._consumer.start()
+        read_by_ours(self._consumer)
         self._consumer.subscribe([self.topic], listener=listener)
 
     async def stop(self) -> None:
@@ -66,7 +67,7 @@ class Source:
         await self._consumer.stop()
         await self._offsets.close()
 
-    async def poll(self, seconds: float, records: int) -> dict[int, list[ConsumerRecord]]:
+    async def poll(self, seconds: float, records: int) -> dict[int, list[Fetched]]:
         """Records by partition, within `seconds`; empty when there are none."""
         found = await self._consumer.getmany(timeout_ms=round(seconds * 1000), max_records=records)
         return {partition.partition: batch for partition, batch in found.items() if batch}

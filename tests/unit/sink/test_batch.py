@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from processors.group_offsets import GroupOffset
 from processors.log_identity import LogIdentityError
 from processors.sink.batch import Gathering, Limits
+from processors.sink.fetched import Fetched as Entry
 from processors.sink.history import Held, recount_to
 from processors.sink.mark import Mark, Resume, mark_text, resume
 from processors.sink.rows import Log, RowMaker
 from schemas.records import Pair, Report, encode
-from tests.unit.compactor.logs import Entry
 
 NOW = 1_790_000_000_000
 
@@ -42,7 +42,7 @@ def test_a_batch_is_due_after_its_time() -> None:
     assert found.due(11.9) is None
     batch = found.due(12.0)
     assert batch is not None
-    assert (batch.first, batch.last, batch.offsets, batch.doubtful) == (3, 4, [3, 4], False)
+    assert (batch.first, batch.last, batch.rows.offsets, batch.doubtful) == (3, 4, [3, 4], False)
 
 
 def test_a_full_batch_is_due_at_once() -> None:
@@ -51,7 +51,7 @@ def test_a_full_batch_is_due_at_once() -> None:
     found.add([entry(3)], now=0.0)
     batch = found.due(0.0)
     assert batch is not None
-    assert batch.offsets == [0, 1, 2]
+    assert batch.rows.offsets == [0, 1, 2]
     found.done()
     assert found.due(0.0) is None
 
@@ -70,11 +70,11 @@ def test_the_recorded_range_is_repeated_exactly(sizes: list[int], last: int) -> 
         assert found.due(1000.0, drain=True) is None
     else:
         assert batch is not None
-        assert (batch.first, batch.last, batch.offsets) == (5, last, list(range(5, last + 1)))
+        assert (batch.first, batch.last, batch.rows.offsets) == (5, last, list(range(5, last + 1)))
         assert batch.doubtful
         found.done()
         rest = found.due(1000.0)
-        assert (rest.offsets if rest else []) == list(range(last + 1, at))
+        assert (rest.rows.offsets if rest else []) == list(range(last + 1, at))
 
 
 def test_a_recorded_range_that_kafka_no_longer_holds_is_passed_over() -> None:
@@ -82,7 +82,7 @@ def test_a_recorded_range_that_kafka_no_longer_holds_is_passed_over() -> None:
     found.add([entry(20)], now=0.0)
     batch = found.due(1000.0)
     assert batch is not None
-    assert (batch.last, batch.offsets, batch.doubtful) == (20, [20], False)
+    assert (batch.last, batch.rows.offsets, batch.doubtful) == (20, [20], False)
 
 
 def test_an_offset_that_comes_again_stops_it() -> None:
@@ -98,7 +98,7 @@ def test_batches_up_to_the_recount_are_counted_first() -> None:
         found.add([entry(offset)], now=0.0)
     seen = []
     while (batch := found.due(0.0)) is not None:
-        seen.append((batch.offsets, batch.recount))
+        seen.append((batch.rows.offsets, batch.recount))
         found.done()
     assert seen == [([0, 1], True), ([2, 3], True), ([4, 5], False)]
 
@@ -111,7 +111,7 @@ def test_the_recount_outlives_a_restart() -> None:
         found.add([entry(offset)], now=0.0)
     seen = []
     while (batch := found.due(1000.0)) is not None:
-        seen.append((batch.offsets, batch.doubtful, batch.recount))
+        seen.append((batch.rows.offsets, batch.doubtful, batch.recount))
         found.done()
     assert seen == [([2, 3], True, True), ([4, 5], False, True)]
 

@@ -1,25 +1,30 @@
 """From records to rows: what each column gets, what is left out."""
 
 import hmac
-import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.sink.landing import offset_of
-from processors.sink.rows import Log, Row, RowMaker, hashed, plain, timestamp
+from processors.sink.fetched import Fetched as Entry
+from processors.sink.rows import Left, Log, RowMaker, Rows, hashed
 from schemas.records import Pair, Report, encode
-from tests.unit.compactor.logs import Entry
+from tests.native import read_native
 
 NOW = 1_790_000_000_000
 LOG = Log("log-A", 2, 4)
 
 
-def made(entries: list[Entry], **maker: object) -> list[dict[str, object]]:
-    block = RowMaker(LOG, 300_000, **maker).block(entries, lambda selector, username, at: selector == "FORGOTTEN")  # type: ignore[arg-type]
-    return [dict(zip(Row.__struct_fields__, json.loads(line), strict=True)) for line in block.lines.splitlines()]
+def made(entries: list[Entry], **maker: Any) -> list[dict[str, Any]]:
+    rows, _ = filled(entries, RowMaker(LOG, 300_000, **maker))
+    return read_native(b"".join(rows.body()))
+
+
+def filled(entries: list[Entry], maker: RowMaker, forgotten: str = "FORGOTTEN") -> tuple[Rows, Left]:
+    rows = maker.empty()
+    return rows, maker.add(rows, entries, lambda selector, username, at: selector == forgotten)
 
 
 def report(**given: object) -> Report:
@@ -43,8 +48,8 @@ def entry(one: Report, offset: int = 5, key: bytes | None = None) -> Entry:
 def test_absent_is_the_empty_text() -> None:
     (row,) = made([entry(report())])
     assert row == {
-        "received_at": "2026-09-21 14:13:20.000",
-        "appended_at": "2026-09-21 14:13:20.007",
+        "received_at": datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC),
+        "appended_at": datetime(2026, 9, 21, 14, 13, 20, 7000, tzinfo=UTC),
         "kind": "report",
         "selector": "S:1",
         "username": "",
@@ -84,13 +89,13 @@ def test_tokens_as_keyed_hash() -> None:
     ],
 )
 def test_what_is_no_report_is_counted(bad: Entry) -> None:
-    block = RowMaker(LOG, 300_000).block([bad, entry(report(), 9)], lambda selector, username, at: False)
-    assert (block.bad, block.erased, block.offsets) == (1, 0, [9])
+    rows, left = filled([bad, entry(report(), 9)], RowMaker(LOG, 300_000))
+    assert (left, rows.offsets) == (Left(bad=1, erased=0), [9])
 
 
 def test_the_forgotten_stay_out() -> None:
-    block = RowMaker(LOG, 300_000).block([entry(report(selector="FORGOTTEN"))], lambda selector, username, at: True)
-    assert (block.bad, block.erased, block.offsets, block.lines) == (0, 1, [], b"")
+    rows, left = filled([entry(report(selector="FORGOTTEN"))], RowMaker(LOG, 300_000))
+    assert (left, len(rows), rows.size) == (Left(bad=0, erased=1), 0, 0)
 
 
 def test_keys_that_a_foreign_producer_adds_reach_no_column() -> None:
@@ -99,22 +104,67 @@ def test_keys_that_a_foreign_producer_adds_reach_no_column() -> None:
     assert (row["kafka_offset"], row["log_id"]) == (5, "log-A")
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
+# Up to 300 characters of up to 4 bytes: lengths of one and two bytes, pieces that are ASCII and such that are not.
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300)
+times = st.integers(0, 4_102_444_800_000)
+reports = st.builds(
+    report,
+    selector=texts,
+    id=texts,
+    received_at=times,
+    username=st.none() | texts,
+    calls=st.none() | st.builds(Pair, token=texts, app_id=st.none() | texts),
+    other=st.none() | st.builds(Pair, token=texts, app_id=st.none() | texts),
+    install_id=st.none() | texts,
+    user_agent=st.none() | texts,
+    origin=texts,
+    reason=st.none() | texts,
+    schema_version=st.integers(1, 10**6),
+)
 
 
-@given(st.lists(st.tuples(texts, texts, st.integers(0, 4_102_444_799_999)), max_size=5))
-def test_a_line_a_row_whatever_it_holds(values: list[tuple[str, str, int]]) -> None:
-    entries = [
-        Entry(number, 4_102_444_799_999, selector.encode(), encode(report(selector=selector, id=text, received_at=at)))
-        for number, (selector, text, at) in enumerate(values)
-    ]
-    block = RowMaker(LOG, 300_000, plain).block(entries, lambda selector, username, at: False)
-    lines = block.lines.splitlines(keepends=True)
-    assert [offset_of(line) for line in lines] == block.offsets == list(range(len(values)))
-    assert [json.loads(line)[3] for line in lines] == [selector for selector, _, _ in values]
+def expected(number: int, one: Report) -> dict[str, Any]:
+    """The row of a report, worked out plainly."""
+    return {
+        "received_at": datetime.fromtimestamp(one.received_at // 1000, UTC).replace(
+            microsecond=one.received_at % 1000 * 1000
+        ),
+        "appended_at": datetime(2100, 1, 1, tzinfo=UTC),
+        "kind": one.kind,
+        "selector": one.selector,
+        "username": one.username or "",
+        "calls_token": one.calls.token if one.calls else "",
+        "calls_app_id": (one.calls.app_id or "") if one.calls else "",
+        "other_token": one.other.token if one.other else "",
+        "other_app_id": (one.other.app_id or "") if one.other else "",
+        "install_id": one.install_id or "",
+        "user_agent": one.user_agent or "",
+        "origin": one.origin,
+        "reason": one.reason or "",
+        "schema_version": min(one.schema_version, 65535),
+        "id": one.id,
+        "kafka_offset": number,
+        "log_id": "log-A",
+        "kafka_partition": 2,
+        "kafka_partitions": 4,
+    }
 
 
-@given(st.integers(0, 4_102_444_800_000))
-def test_times_are_those_of_the_calendar(at: int) -> None:
-    expected = datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S") + f".{at % 1000:03d}"
-    assert timestamp(at) == expected
+@given(st.lists(st.lists(reports, max_size=4), min_size=1, max_size=3), st.sets(st.integers(0, 11)))
+def test_rows_whatever_they_hold(pieces: list[list[Report]], some: set[int]) -> None:
+    maker = RowMaker(LOG, 300_000)
+    rows, number, wanted = maker.empty(), 0, []
+    for piece in pieces:
+        made = [
+            Entry(number + at, 4_102_444_800_000, one.selector.encode(), encode(one)) for at, one in enumerate(piece)
+        ]
+        maker.add(rows, made, lambda selector, username, at: False)
+        wanted += [expected(number + at, one) for at, one in enumerate(piece)]
+        number += len(piece)
+    assert rows.offsets == list(range(number))
+    if rows:
+        assert read_native(b"".join(rows.body())) == wanted
+    picked = rows.picked(some)
+    assert picked.offsets == [offset for offset in range(number) if offset in some]
+    if picked:
+        assert read_native(b"".join(picked.body())) == [wanted[offset] for offset in picked.offsets]

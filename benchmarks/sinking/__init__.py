@@ -1,0 +1,1 @@
+"""The parts of the sink's benchmark (`benchmarks/sink.py`)."""

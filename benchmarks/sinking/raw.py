@@ -1,0 +1,43 @@
+"""The raw limit: the bodies that the sink sends, ready made, one insert after the other; no Kafka, no rows to make."""
+
+import time
+from typing import Final
+
+import psutil
+
+from benchmarks.sinking.course import Course
+from benchmarks.sinking.load import report
+from processors.clickhouse import ClickHouse
+from processors.sink.fetched import Fetched
+from processors.sink.landing import INSERT_SETTINGS
+from processors.sink.rows import COLUMNS, FORMAT, Log, RowMaker
+from schemas.records import encode
+from schemas.settings import Settings
+
+BATCH: Final = 50_000
+
+
+def raw(settings: Settings, count: int, engine: psutil.Process) -> Course:
+    """Insert `count` rows (a multiple of 50,000)."""
+    maker = RowMaker(Log("raw", 0, 0), 10**12)
+    rows = maker.empty()
+    for number in range(BATCH):
+        one = report(number)
+        record = Fetched(number, one.received_at, one.selector.encode(), encode(one))
+        maker.add(rows, [record], lambda selector, username, at: False)
+    body = b"".join(rows.body())
+    with ClickHouse(settings) as clickhouse:
+        table = f"{settings.clickhouse.database}.reports ({COLUMNS})"
+        begun, before = time.monotonic(), sum(engine.cpu_times()[:2])
+        for number in range(count // BATCH):
+            clickhouse.insert_raw(
+                table, body, FORMAT, INSERT_SETTINGS | {"insert_deduplication_token": f"{begun}-{number}"}
+            )
+    seconds = time.monotonic() - begun
+    return Course(
+        rows_per_second=count / seconds,
+        drained_seconds=seconds,
+        own_us=0.0,
+        engine_us=(sum(engine.cpu_times()[:2]) - before) / count * 1e6,
+        peak_mib=0.0,
+    )
