@@ -161,7 +161,16 @@ def _options(settings: Settings, database: str | None, timeout: float | None) ->
         "client_name": "push-token-pipeline",
         "show_clickhouse_errors": "scrub",
         "tz_mode": "aware",
+        "settings": _quorum(settings, timeout or chosen.query_timeout),
     }
+
+
+def _quorum(settings: Settings, timeout: float) -> dict[str, int]:
+    """What every insert is sent with when several replicas have to confirm it; ClickHouse's own wait is ten minutes."""
+    chosen = settings.clickhouse
+    if not chosen.replicated or chosen.insert_quorum < 2:
+        return {}
+    return {"insert_quorum": chosen.insert_quorum, "insert_quorum_timeout": round(timeout * 1000)}
 
 
 @contextmanager

@@ -61,6 +61,7 @@ class ClickHouse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     query_timeout: Seconds = 30.0
     replicated: bool = False  # ReplicatedMergeTree and Distributed tables on `cluster`
     cluster: Identifier = "default"
+    insert_quorum: NotNegative = 0  # replicas that must have an insert; 0 or 1: one (why: docs/clickhouse.md)
     token_storage: Literal["plain", "hash"] = "plain"
     token_hash_key: Secret = field(default_factory=Secret)
 
