@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from deploy.cli.forget import _agreed, _print
 from deploy.cli.main import main
 from deploy.forgetting.account import Found, sort_out
 from deploy.forgetting.copies import _told, expired, superseded, tombstone_gone
-from deploy.forgetting.work import removal
+from deploy.forgetting.work import Forgotten, removal
 from schemas.records import decode_report, encode
 from schemas.settings import Settings
 from schemas.topics import topics
@@ -102,3 +103,33 @@ def test_the_record_names_the_selector_and_no_token() -> None:
 def test_nobody_is_not_somebody(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["forget", *words, "--yes"]) == 2
     assert "nobody" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("terminal", "typed", "agreed"), [(True, "y", True), (True, " Y ", True), (True, "", False), (False, "y", False)]
+)
+def test_it_asks_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool, typed: str, agreed: bool
+) -> None:
+    """Who goes, and who keeps what, stands above the question; without a terminal nobody is asked, and nothing done."""
+    asked: list[str] = []
+
+    def answer(text: str) -> str:
+        asked.append(text)
+        return typed
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: terminal)
+    monkeypatch.setattr("builtins.input", answer)
+    assert _agreed(Found(("A", "B"), ("C",))) is agreed
+    shown = capsys.readouterr().out.splitlines()
+    assert (shown[:1], shown[-2:]) == ((["C"], ["A", "B"]) if terminal else ([], []))
+    assert ["these 2 selector(s)" in text for text in asked] == ([True] if terminal else [])
+
+
+def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    copies = _told(topics(Settings()), _configs(), NOW)
+    _print(Forgotten(Found(("A",), ("C",)), copies))
+    shown = capsys.readouterr().out
+    assert "1 selector(s) have another account now" in shown
+    assert "push-token.reports           2026-12-31 00:00 UTC   what was reported" in shown
+    assert "push-token.removals          no limit               the selector alone" in shown
