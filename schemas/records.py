@@ -4,6 +4,7 @@
 and `str` of every record show a token's length only.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -163,9 +164,8 @@ _latest_decoder = msgspec.json.Decoder(Latest)
 _removed_decoder = msgspec.json.Decoder(Removed)
 
 
-def encode(record: Report | Latest | Removed | Change | Rejected) -> bytes:
-    """The record as JSON, UTF-8 (bytes), as it goes onto its topic."""
-    return _encoder.encode(record)
+encode: Final[Callable[[Report | Latest | Removed | Change | Rejected], bytes]] = _encoder.encode
+"""The record as JSON, UTF-8 (bytes), as it goes onto its topic."""
 
 
 def decode_report(value: bytes) -> Report:

@@ -35,7 +35,8 @@ class Work:
             raise ValueError(f"offset {record.offset} is not a good record: {bad[0].reason}")
         state = None if known is None else decode_latest(known)
         _, report, offset, appended_at, _ = good[0]
-        after, changes, _ = merge(state, report, log.source(offset), appended_at, self._rules)
+        done = merge(state, report, log.source(offset), appended_at, self._rules)
+        after, changes = done.state, done.changes
         if after is state:
             return known, []
         if not isinstance(after, Latest):

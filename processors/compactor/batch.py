@@ -3,7 +3,6 @@
 Several updates of a selector in one batch become one message on `latest`; every change still gets its own.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ from processors.compactor.merge import merge
 from processors.compactor.partitions import partitions_of
 from processors.compactor.reading import WRONG_PARTITION, Log, Read, reject
 from processors.compactor.rules import Rules, State
-from schemas.records import Change, Latest, Rejected, Removed, Source
+from schemas.records import Change, Rejected, Source
 
 Move = tuple[State, State]
 """A selector whose state moved: before the batch, and after it."""
@@ -24,7 +23,7 @@ class Folded(NamedTuple):
     moves: dict[bytes, Move]
     changes: list[Change]
     rejected: list[Rejected]
-    counts: Counter[str]
+    counts: dict[str, int]
 
 
 def fold(records: Sequence[Read], states: Mapping[bytes, State], log: Log, rules: Rules) -> Folded:
@@ -33,9 +32,8 @@ def fold(records: Sequence[Read], states: Mapping[bytes, State], log: Log, rules
     A selector that belongs to another partition is found here, when it is unknown: a known one was checked when it
     came.
     """
-    before: dict[bytes, State] = {}
-    now: dict[bytes, State] = dict(states)
-    foreign = _foreign([key for key, state in states.items() if state is None], log)
+    moves: dict[bytes, Move] = {}
+    foreign = _foreign(list({record[0] for record in records if states[record[0]] is None}), log)
     changed: list[Change] = []
     rejected: list[Rejected] = []
     counts: dict[str, int] = {}
@@ -44,42 +42,19 @@ def fold(records: Sequence[Read], states: Mapping[bytes, State], log: Log, rules
             detail = f"belongs to partition {foreign[key]}"
             rejected.append(reject(WRONG_PARTITION, detail, value, log.source(offset), appended_at))
             continue
-        state = now[key]
+        move = moves.get(key)
+        state = states[key] if move is None else move[1]
         source = Source(log_id=log.log_id, partition=log.partition, offset=offset)
-        after, changes, disposition = merge(state, report, source, appended_at, rules)
+        outcome = merge(state, report, source, appended_at, rules)
+        disposition = outcome.disposition
         counts[disposition] = counts.get(disposition, 0) + 1
-        if after is not state:
-            if key not in before:
-                before[key] = state
-            now[key] = after
-            changed.extend(changes)
-    return Folded({key: (state, now[key]) for key, state in before.items()}, changed, rejected, Counter(counts))
+        if outcome.state is not state:
+            moves[key] = (state if move is None else move[0], outcome.state)
+            changed += outcome.changes
+    return Folded(moves, changed, rejected, counts)
 
 
 def _foreign(keys: Sequence[bytes], log: Log) -> dict[bytes, int]:
     """Those of `keys` that belong to another partition, and to which."""
     numbers = partitions_of(keys, log.partitions)
     return {key: number for key, number in zip(keys, numbers, strict=True) if number != log.partition}
-
-
-def join(parts: Sequence[Folded]) -> Folded:
-    """The consecutive parts of one batch as one."""
-    whole = Folded({}, [], [], Counter())
-    for part in parts:
-        for key, move in part.moves.items():
-            first = whole.moves.get(key)
-            whole.moves[key] = move if first is None else (first[0], move[1])
-        whole.changes.extend(part.changes)
-        whole.rejected.extend(part.rejected)
-        whole.counts.update(part.counts)
-    return whole
-
-
-def in_latest(state: State) -> Latest | None:
-    """The state as `latest` has it: None where that topic holds nothing (or a tombstone)."""
-    return state if isinstance(state, Latest) else None
-
-
-def in_removals(state: State) -> Removed | None:
-    """The state as `removals` has it: None where that topic holds nothing (or a tombstone)."""
-    return state if isinstance(state, Removed) else None

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from processors.compactor.batch import Folded
 from processors.compactor.messages import Output
 from processors.compactor.rules import State
 from processors.compactor.store import Account, Position, Store, Write
@@ -144,15 +143,15 @@ class Copy:
             self._store.write(self.partition, write)
         self.position = position
 
-    def apply(self, folded: Folded, output: Output, next_latest: int, next_removals: int, source: int) -> None:
+    def apply(self, output: Output, next_latest: int, next_removals: int, source: int) -> None:
         """Take over a batch that Kafka has committed; `source` is the next offset of `reports`."""
-        log_id = self._identities.reports if folded.moves else self.position.log_id
+        log_id = self._identities.reports if output.moves else self.position.log_id
         position = self._moved(next_latest, next_removals, source, log_id, self._clock())
-        if folded.moves:
+        if output.moves:
             added, dropped = _index(
-                (key, _username(before), _username(after)) for key, (before, after) in folded.moves.items()
+                (key, _username(before), _username(after)) for key, (before, after) in output.moves.items()
             )
-            write = Write(output.latest_values(), output.removals_values(), added, dropped, position)
+            write = Write(output.latest_values.items(), output.removals_values.items(), added, dropped, position)
             self._store.write(self.partition, write)
         self.position = position
 
@@ -200,8 +199,12 @@ def _username(state: State) -> str | None:
 
 def _index(moves: Iterable[tuple[bytes, str | None, str | None]]) -> tuple[list[Account], list[Account]]:
     """Index entries to add and to drop, from (key, account before, account after)."""
-    moved = [(key, before, after) for key, before, after in moves if before != after]
-    return (
-        [(after, key) for key, _, after in moved if after is not None],
-        [(before, key) for key, before, _ in moved if before is not None],
-    )
+    added: list[Account] = []
+    dropped: list[Account] = []
+    for key, before, after in moves:
+        if before != after:
+            if after is not None:
+                added.append((after, key))
+            if before is not None:
+                dropped.append((before, key))
+    return added, dropped

@@ -32,7 +32,7 @@ def merge(state: State, report: Report, source: Source, appended_at: int, rules:
     if imported:
         return _fill(state, report, source)
     if isinstance(state, Latest):
-        if _same(state.calls, report.calls) and _same(state.other, report.other) and _known(state, report):
+        if settled(state, report):
             return _touch(state, report.received_at, source, rules)
         return _update(state, report, source, late)
     return _register(state, report, source, late)
@@ -41,6 +41,11 @@ def merge(state: State, report: Report, source: Source, appended_at: int, rules:
 def applied(state: Source, source: Source) -> bool:
     """Whether a state made by the record at `state` has seen the one at `source`; another log's offsets say nothing."""
     return source.offset <= state.offset and source.partition == state.partition and source.log_id == state.log_id
+
+
+def settled(state: Latest, report: Report) -> bool:
+    """Whether `report` says nothing that `state` does not say."""
+    return _same(state.calls, report.calls) and _same(state.other, report.other) and _known(state, report)
 
 
 def _same(slot: Slot | None, pair: Pair | None) -> bool:

@@ -1,6 +1,6 @@
 """The numbers of the merge rules, and what a merge gives back (design.md section 5)."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
 
@@ -27,7 +27,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     future_tolerance: int  # how far `received_at` may be ahead of the append
 
 
-class Outcome(NamedTuple):
+class Outcome(Struct, frozen=True, gc=False):
     """The state after a record, the messages for `changes`, and the disposition (one of `DISPOSITIONS`)."""
 
     state: State

@@ -1,13 +1,13 @@
 """What the partitions of one worker share: clients, rules, identities, metrics."""
 
-from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from processors.compactor.batch import Folded
 from processors.compactor.copy import Identities
 from processors.compactor.intake import Source
+from processors.compactor.known import LARGEST, Known
+from processors.compactor.messages import Output
 from processors.compactor.metrics import Metrics
 from processors.compactor.offsets import Offsets
 from processors.compactor.probe import first_offset
@@ -55,6 +55,10 @@ class Shared:
         self._options = dict(options)
         self._timeout = settings.compact.transaction_timeout
 
+    def known(self) -> Known:
+        """New fingerprints for a partition; as if all of them were this worker's."""
+        return Known(self.rules.touch_interval, LARGEST // (1 << (self.partitions - 1).bit_length()))
+
     def writer(self, partition: int) -> Writer:
         """A new transactional producer for a partition."""
         return Writer(self._options, self.topics, self.group, partition, self._timeout, self.step)
@@ -63,10 +67,9 @@ class Shared:
         """The first record of `reports` from `at` on, found by a reader of its own (`processors.compactor.probe`)."""
         return await first_offset(self._options, self.topic, partition, at)
 
-    def count(self, folded: Folded, records: int, seconds: float) -> None:
+    def count(self, output: Output, records: int, seconds: float) -> None:
         """A batch was applied."""
-        rejected = Counter(found.reason for found in folded.rejected)
-        self.metrics.batch(records, folded.counts, len(folded.changes), rejected, seconds)
+        self.metrics.batch(records, output.counts, output.changed, output.reasons, seconds)
 
     async def check_log(self) -> None:
         """Ask whether the topics are still the ones this worker started with.

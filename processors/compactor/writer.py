@@ -8,23 +8,19 @@ producer up, open another, read the changelog's end and the committed offset, an
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
-from processors.compactor.messages import Message, Output
+from processors.compactor.messages import Output
+from processors.compactor.record_batch import RecordBatch
 from schemas.topics import Topics
 
 logger: Final = logging.getLogger(__name__)
 
-# Bytes of one record batch. The broker's default limit (message.max.bytes) is 1,048,588; a single record of ours stays
-# under 400 KB even with every field full of characters that JSON escapes.
-BATCH_BYTES: Final = 900_000
-YIELD_EVERY: Final = 200  # messages made and appended between two turns of the event loop: about 4 ms
 CLOSE_SECONDS: Final = 2.0
 
 Step = Callable[[str], None]
@@ -52,22 +48,18 @@ def _seen(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-class _Sent:
-    """What was handed over for one topic: the batches' futures, and how many records the last one has."""
+def _packed(output: Output) -> list[list[RecordBatch]]:
+    """The record batches of each topic; run in a thread, because Python's lock is free while they are compressed."""
+    return [batches.take() for batches in (output.changes, output.rejected, output.latest, output.removals)]
 
-    def __init__(self, topic: str, futures: list[asyncio.Future[Any]], last_count: int) -> None:
-        self._topic, self._futures, self._last_count = topic, futures, last_count
 
-    async def confirmed(self) -> int:
-        """Wait until Kafka has all of it; the topic's next offset (0 when nothing was sent)."""
-        next_offset = 0
-        for result in await asyncio.gather(*self._futures, return_exceptions=True):
-            if isinstance(result, BaseException):
-                raise result
-            if result.offset < 0:  # the broker had it already, and has forgotten where (DUPLICATE_SEQUENCE_NUMBER)
-                raise KafkaError(f"{self._topic}: confirmed without an offset")
-            next_offset = result.offset + self._last_count
-        return next_offset
+async def _all(*under_way: Awaitable[Any]) -> list[Any]:
+    """What each comes to; when one fails, its error, once all have ended."""
+    results = await asyncio.gather(*under_way, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
 
 
 class Writer:
@@ -88,11 +80,11 @@ class Writer:
         """
         self._topics, self._group, self._partition = topics, group, partition
         self._timeout, self._step = timeout, step
+        self._compress = True
         self._producer = AIOKafkaProducer(
             **options,
             transactional_id=f"{group}-{partition}",
             transaction_timeout_ms=round(timeout * 1000),
-            max_batch_size=BATCH_BYTES,
         )
 
     async def open(self) -> None:
@@ -108,8 +100,8 @@ class Writer:
             raise TransactionError(f"cannot open the transactional producer: {error!r}") from error
 
     async def commit(self, output: Output, next_offset: int, mark: str) -> Ends:
-        """One batch as one transaction: changes, then the state, all of it confirmed, then the source offset, then the
-        commit. Until the commit no reader sees any of it; after it, all.
+        """One batch as one transaction: changes, state and source offset, and when all of it is confirmed, the commit.
+        Until the commit no reader sees any of it; after it, all. So what goes before it may go at the same time.
 
         Args:
             output: what to write.
@@ -131,40 +123,38 @@ class Writer:
     async def _commit(self, output: Output, next_offset: int, mark: str) -> Ends:
         await self._producer.begin_transaction()
         self._step("begun")
-        sent = [
-            await self._send(self._topics.changes.name, output.changes()),
-            await self._send(self._topics.rejected.name, output.rejected()),
-        ]
-        self._step("changes")
-        latest = await self._send(self._topics.latest.name, output.latest())
-        removals = await self._send(self._topics.removals.name, output.removals())
-        for found in (*sent, latest, removals):
-            await found.confirmed()
-        self._step("state")
-        source = TopicPartition(self._topics.reports.name, self._partition)
-        await self._producer.send_offsets_to_transaction({source: OffsetAndMetadata(next_offset, mark)}, self._group)
-        self._step("offset")
+        named, source = self._topics, TopicPartition(self._topics.reports.name, self._partition)
+        changes, rejected, latest, removals = await asyncio.to_thread(_packed, output)
+        _, ends, _ = await _all(
+            self._deliver({named.changes.name: changes, named.rejected.name: rejected}, "changes"),
+            self._deliver({named.latest.name: latest, named.removals.name: removals}, "state"),
+            self._move({source: OffsetAndMetadata(next_offset, mark)}),
+        )
         await self._producer.commit_transaction()
         self._step("committed")
-        return Ends(await latest.confirmed(), await removals.confirmed())
+        return Ends(*ends)
 
-    async def _send(self, topic: str, messages: Iterable[Message]) -> "_Sent":
-        """Hand the messages to the producer; it sends while the next ones are made."""
+    async def _move(self, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        await self._producer.send_offsets_to_transaction(offsets, self._group)
+        self._step("offset")
+
+    async def _deliver(self, packed: Mapping[str, Sequence[RecordBatch]], step: str) -> list[int]:
+        """Send, and wait until Kafka has all of it; each topic's next offset (0 when nothing was sent)."""
+        ends = await _all(*(self._send(topic, batches) for topic, batches in packed.items()))
+        self._step(step)
+        return ends
+
+    async def _send(self, topic: str, batches: Sequence[RecordBatch]) -> int:
         sent: list[asyncio.Future[Any]] = []
-        batch = self._producer.create_batch()
-        now = time.time_ns() // 1_000_000
-        for count, (key, value, headers) in enumerate(messages, 1):
-            if batch.append(timestamp=now, key=key, value=value, headers=headers) is None:
-                sent.append(await self._producer.send_batch(batch, topic, partition=self._partition))
-                batch = self._producer.create_batch()
-                batch.append(timestamp=now, key=key, value=value, headers=headers)
-            if count % YIELD_EVERY == 0:
-                await asyncio.sleep(0)
-        if batch.record_count():
+        next_offset = 0
+        for batch in batches:
             sent.append(await self._producer.send_batch(batch, topic, partition=self._partition))
-        for future in sent:
-            future.add_done_callback(_seen)
-        return _Sent(topic, sent, batch.record_count())
+            sent[-1].add_done_callback(_seen)
+        for result, batch in zip(await _all(*sent), batches, strict=True):
+            if result.offset < 0:  # the broker had it already, and has forgotten where (DUPLICATE_SEQUENCE_NUMBER)
+                raise KafkaError(f"{topic}: confirmed without an offset")
+            next_offset = result.offset + batch.record_count()
+        return next_offset
 
     async def close(self) -> None:
         """Let go of it within `CLOSE_SECONDS`, whatever Kafka does; an open transaction is left to the next owner."""

@@ -1,13 +1,14 @@
 """Logs for tests: records as Kafka would hand them out, and strategies that make whole logs of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from processors.compactor.batch import Folded, fold, join
-from processors.compactor.reading import Log, read
-from processors.compactor.rules import Rules, State
+from processors.compactor.batch import Folded, fold
+from processors.compactor.known import Known
+from processors.compactor.reading import Log, Read, read
+from processors.compactor.rules import UNCHANGED, Rules, State
 from schemas.partition import partition_of
 from schemas.records import Latest, Pair, Removed, Report, encode
 from tests.reference import Reference
@@ -44,28 +45,75 @@ def entry(offset: int, made: Report, delay: int = 10) -> Entry:
     return Entry(offset, made.received_at + delay, made.selector.encode(), encode(made))
 
 
-def compact(entries: Sequence[Entry], sizes: Sequence[int], partition: int = 0, partitions: int = 1) -> "Compacted":
-    """Run the batch functions over a partition's log in batches of the given sizes (the last one takes the rest)."""
+def compact(
+    entries: Sequence[Entry],
+    sizes: Sequence[int],
+    partition: int = 0,
+    partitions: int = 1,
+    known: Known | None = None,
+    states: Mapping[bytes, State] | None = None,
+) -> "Folds":
+    """Run the batch functions over a partition's log in batches of the given sizes (the last one takes the rest), with
+    fingerprints where they are given, from the given states on."""
     log = Log(LOG_ID, partition, partitions)
-    states: dict[bytes, State] = {}
-    parts: list[Folded] = []
+    now: dict[bytes, State] = dict(states or {})
+    steps: list[Step] = []
     rest = list(entries)
     for size in [*sizes, len(entries)]:
         batch, rest = rest[:size], rest[size:]
         good, bad = read(batch, log, RULES.future_tolerance)
-        part = fold(good, {record[0]: states.get(record[0]) for record in good}, log, RULES)
+        news = good if known is None else _news(known, good)
+        before = {record[0]: now.get(record[0]) for record in news}
+        part = fold(news, before, log, RULES)
         part.rejected.extend(bad)
-        states.update((key, move[1]) for key, move in part.moves.items())
-        parts.append(part)
-    return Compacted(states, join(parts), parts)
+        part.counts[UNCHANGED] = part.counts.get(UNCHANGED, 0) + len(good) - len(news)
+        after = {key: move[1] for key, move in part.moves.items()}
+        if known is not None:
+            known.learn(news, before, after)
+        now.update(after)
+        steps.append(Step(news, part))
+    return Folds(now, join([step.part for step in steps]), steps)
 
 
-class Compacted(NamedTuple):
+def _news(known: Known, records: Sequence[Read]) -> list[Read]:
+    """In turns of two records, as the owner asks in turns: nothing is learnt between them."""
+    found: list[Read] = []
+    moving: set[bytes] = set()
+    for start in range(0, len(records), 2):
+        found += known.news(records[start : start + 2], moving)
+    return found
+
+
+def join(parts: Sequence[Folded]) -> Folded:
+    """The consecutive parts of one batch as one."""
+    whole = Folded({}, [], [], {})
+    for part in parts:
+        for key, move in part.moves.items():
+            first = whole.moves.get(key)
+            whole.moves[key] = move if first is None else (first[0], move[1])
+        whole.changes.extend(part.changes)
+        whole.rejected.extend(part.rejected)
+    return whole
+
+
+class Step(NamedTuple):
+    """One batch: what might change something, and what it did."""
+
+    news: list[Read]
+    part: Folded
+
+
+class Folds(NamedTuple):
     """What came of a log: the final states, everything folded into one, and batch by batch."""
 
     states: dict[bytes, State]
     whole: Folded
-    parts: list[Folded]
+    steps: list[Step]
+
+    @property
+    def parts(self) -> list[Folded]:
+        """What each batch did."""
+        return [step.part for step in self.steps]
 
     def latest(self) -> dict[str, dict[str, Any]]:
         """As `Reference.latest`."""

@@ -3,10 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.compactor.messages import Output
+from processors.compactor.messages import Output, change_messages, latest_messages, removals_messages
 from processors.compactor.reading import FUTURE, INVALID, KEY_MISMATCH, WRONG_PARTITION, Log, read
 from schemas.cloudevents import headers
 from schemas.records import Latest, encode
+from tests.unit.compactor.batches import sent
 from tests.unit.compactor.logs import LOG_ID, T0, Entry, belongs, compact, entry, report
 
 LOG = Log(LOG_ID, 0, 1)
@@ -52,9 +53,9 @@ def test_a_selector_of_another_partition_is_rejected() -> None:
 
 def test_several_updates_of_a_selector_are_one_message_on_latest_and_each_on_changes() -> None:
     entries = [entry(offset, report(calls=f"c{offset}")) for offset in range(4)]
-    found = Output(compact(entries, []).whole)
-    assert len(list(found.latest())) == 1
-    assert len(list(found.changes())) == 4
+    found = compact(entries, []).whole
+    assert len(list(latest_messages(found.moves))) == 1
+    assert len(list(change_messages(found.changes))) == 4
 
 
 def test_a_removal_is_a_tombstone_and_a_memory_and_back() -> None:
@@ -63,27 +64,29 @@ def test_a_removal_is_a_tombstone_and_a_memory_and_back() -> None:
         entry(1, report(kind="removal")),
         entry(2, report(at=T0 + 1, calls="c")),
     )
-    parts = compact([registered, removed, again], [1, 1, 1]).parts
-    gone, back = Output(parts[1]), Output(parts[2])
-    assert [value for _, value, _ in gone.latest()] == [None]
-    assert [value is None for _, value, _ in gone.removals()] == [False]
-    assert [value is None for _, value, _ in back.latest()] == [False]
-    assert [value for _, value, _ in back.removals()] == [None]
+    _, gone, back, _ = (part.moves for part in compact([registered, removed, again], [1, 1, 1]).parts)
+    assert [value for _, value, _, _ in latest_messages(gone)] == [None]
+    assert [value is None for _, value, _, _ in removals_messages(gone)] == [False]
+    assert [value is None for _, value, _, _ in latest_messages(back)] == [False]
+    assert [value for _, value, _, _ in removals_messages(back)] == [None]
 
 
-def test_registered_and_removed_in_one_batch_leaves_latest_alone() -> None:
-    found = Output(compact([entry(0, report(calls="c")), entry(1, report(kind="removal"))], []).whole)
-    assert list(found.latest()) == []
-    assert len(list(found.removals())) == 1
-    assert [key for key, _, _ in found.changes()] == [b"S:1", b"S:1"]
+def test_registered_and_removed_in_one_part_leaves_latest_alone() -> None:
+    found = compact([entry(0, report(calls="c")), entry(1, report(kind="removal"))], []).whole
+    assert list(latest_messages(found.moves)) == []
+    assert len(list(removals_messages(found.moves))) == 1
+    assert [key for key, *_ in change_messages(found.changes)] == [b"S:1", b"S:1"]
 
 
 @given(st.integers(0, 4_102_444_800_000))
 def test_headers_are_those_of_cloudevents(at: int) -> None:
-    entries = [entry(0, report(at=at, calls="c"))]
-    found = compact(entries, [])
-    (_, _, change), (_, _, latest) = next(Output(found.whole).changes()), next(Output(found.whole).latest())
-    assert dict(change) == dict(headers("change", f"{LOG_ID}-0-0-calls", at))
+    bad = Entry(1, T0, b"S:1", b"{")
+    found = compact([entry(0, report(at=at, calls="c")), bad], [1, 1])
+    output = Output(*found.parts)
     state = found.states[b"S:1"]
     assert isinstance(state, Latest)
-    assert dict(latest) == dict(headers("latest", f"{LOG_ID}-0-0", state.last_seen))
+    (change,), (latest,), (rejected,) = (sent(each.take()) for each in (output.changes, output.latest, output.rejected))
+    assert dict(change.headers) == dict(headers("change", f"{LOG_ID}-0-0-calls", at))
+    assert dict(latest.headers) == dict(headers("latest", f"{LOG_ID}-0-0", state.last_seen))
+    assert dict(rejected.headers) == dict(headers("rejected", f"{LOG_ID}-0-1-rejected", T0))
+    assert sent(output.removals.take()) == []

@@ -12,6 +12,7 @@ from processors.compactor.memory_store import MemoryStore
 from processors.compactor.messages import Output
 from processors.compactor.store import Position, Write
 from schemas.records import Latest
+from tests.unit.compactor.batches import sent
 from tests.unit.compactor.logs import T0, Entry, compact, entry, logs, report
 
 IDENTITIES = Identities(reports="log-A", latest="L", removals="R")
@@ -28,8 +29,8 @@ def changelog(parts: Sequence[Folded]) -> tuple[list[Entry], list[Entry]]:
     latest, removals = [], []
     for part in parts:
         found = Output(part)
-        latest += [(key, value) for key, value, _ in found.latest()]
-        removals += [(key, value) for key, value, _ in found.removals()]
+        latest += [(one.key, one.value) for one in sent(found.latest.take())]
+        removals += [(one.key, one.value) for one in sent(found.removals.take())]
     return (
         [Entry(offset, T0, key, value) for offset, (key, value) in enumerate(latest)],
         [Entry(offset, T0, key, value) for offset, (key, value) in enumerate(removals)],
@@ -50,7 +51,7 @@ def test_owner_and_standby_come_to_the_same(
     found = compact(entries, sizes)
     owner = made(MemoryStore())
     for count, part in enumerate(found.parts, 1):
-        owner.apply(part, Output(part), count, count, count)
+        owner.apply(Output(part), count, count, count)
     standby = made(MemoryStore())
     latest, removals = changelog(found.parts)
     ends = (len(latest), len(removals))
@@ -69,7 +70,7 @@ def test_the_index_follows_the_account() -> None:
     owner = made(MemoryStore())
     history = [entry(at, report(calls="c", username=name)) for at, name in enumerate(("ann", "bob", None))]
     for at, part in enumerate(compact(history, [1, 1, 1]).parts, 1):
-        owner.apply(part, Output(part), at, 0, at)
+        owner.apply(Output(part), at, 0, at)
     assert [latest.username for latest in owner.account("bob")] == ["bob"]
     assert owner.account("ann") == []
 
@@ -77,7 +78,7 @@ def test_the_index_follows_the_account() -> None:
 def test_a_copy_of_another_changelog_is_dropped() -> None:
     store = MemoryStore()
     part = compact([entry(0, report(calls="c"))], []).whole
-    made(store).apply(part, Output(part), 5, 0, 1)
+    made(store).apply(Output(part), 5, 0, 1)
     assert isinstance(made(store).load([b"S:1"])[b"S:1"], Latest)
     again = made(store, Identities(reports="log-A", latest="L2", removals="R"))
     assert (again.position.latest, again.load([b"S:1"])) == (0, {b"S:1": None})
@@ -107,7 +108,7 @@ def test_the_position_never_goes_back() -> None:
     )
     copy = made(store)
     part = compact([entry(0, report(calls="c"))], []).whole
-    copy.apply(part, Output(part), 0, 0, 4)
+    copy.apply(Output(part), 0, 0, 4)
     assert (copy.position.latest, copy.position.removals, copy.position.source) == (9, 4, 4)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.compactor.messages import Output
+from processors.compactor.messages import latest_messages, removals_messages
 from schemas.records import decode_latest, decode_removed
 from tests.unit.compactor.logs import Entry, as_dict, compact, logs, reference
 
@@ -37,11 +37,11 @@ def model_change(change: Any) -> list[str]:
 def test_what_a_reader_of_the_topics_keeps_is_the_state(entries: list[Entry], sizes: list[int]) -> None:
     """The last message per key of `latest` and `removals` is the state, and never both hold a selector."""
     found = compact(entries, sizes)
-    latest: dict[bytes | None, bytes] = {}
-    removals: dict[bytes | None, bytes] = {}
+    latest: dict[bytes, bytes] = {}
+    removals: dict[bytes, bytes] = {}
     for part in found.parts:
-        for topic, messages in ((latest, Output(part).latest()), (removals, Output(part).removals())):
-            for key, value, _ in messages:
+        for topic, messages in ((latest, latest_messages(part.moves)), (removals, removals_messages(part.moves))):
+            for key, value, _, _ in messages:
                 topic.pop(key, None)
                 if value is not None:
                     topic[key] = value

@@ -57,7 +57,7 @@ async def test_what_was_fetched_before_is_not_written_over_what_was_committed_si
     parts: list[Folded] = compact(
         [entry(0, report(calls="old")), entry(1, report(calls="new", at=T0 + 1))], [1, 1]
     ).parts
-    ((_, old, _),) = Output(parts[0]).latest()
+    (old,) = Output(parts[0]).latest_values.values()
     tail = Tail.__new__(Tail)
     tail._topics, tail._count = TOPICS, lambda _records: None
     tail._copies, tail._assigned = {}, frozenset()
@@ -69,7 +69,7 @@ async def test_what_was_fetched_before_is_not_written_over_what_was_committed_si
     await consumer.fetching.wait()
     tail.release(0)
     for count, part in enumerate(parts, 1):
-        copy.apply(part, Output(part), count, 0, count)
+        copy.apply(Output(part), count, 0, count)
     tail.follow(copy)
     consumer.answer.set_result({TopicPartition(TOPICS.latest.name, 0): [Entry(0, T0, b"S:1", old)]})
     await turn
