@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from deploy.local.kafka import LocalKafka
 from deploy.local.ports import free_port
@@ -19,6 +20,11 @@ from schemas.settings import Settings
 from tests.engines import make_settings, running_clickhouse, running_kafka
 
 SettingsFor = Callable[..., Settings]
+
+# In a fresh clone the first text that hypothesis makes builds its table of characters (over a second on busy cores),
+# which its clock would take for a slow test.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ def test_json_lines(tmp_path: Path) -> None:
     assert found[-1].values == {"selector": "z"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=10), max_size=10))
 def test_json_lines_round_trip(tmp_path: Path, selectors: list[str]) -> None:
     path = tmp_path / "file.jsonl"
@@ -76,7 +76,7 @@ def test_json_lines_round_trip(tmp_path: Path, selectors: list[str]) -> None:
     assert [line.values for line in lines(path, "jsonl")] == [{"selector": text} for text in selectors]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=100)
 @given(st.binary(max_size=300), st.sampled_from(["csv", "jsonl"]))
 def test_no_bytes_break_the_reader(tmp_path: Path, body: bytes, form: str) -> None:
     path = _csv(tmp_path, body) if form == "csv" else tmp_path / "file.jsonl"
