@@ -12,6 +12,7 @@ from schemas.settings import Settings
 LOOK_SECONDS: Final = 0.2  # a look costs the engine 2 ms
 BULK: Final = 0.9
 DEADLINE_SECONDS: Final = 300.0
+SETTLE_SECONDS: Final = 20.0
 
 
 class Course(Struct, frozen=True, kw_only=True):
@@ -42,13 +43,20 @@ class Table:
         return int(self._clickhouse.query("SELECT count() FROM reports").scalar())
 
     def check(self, count: int) -> None:
-        """Raises RuntimeError unless each of `count` records is there exactly once, and in the roll-up."""
-        found = self._clickhouse.query(
+        """Raises RuntimeError unless each of `count` records is there exactly once, and in the roll-up; that is fed a
+        moment after an insert's rows can be seen."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while (found := self._found()) != (count, count, count, 2 * count):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"rows, places, ids, lifetimes are {found} instead of {count}")
+            time.sleep(LOOK_SECONDS)
+
+    def _found(self) -> tuple[int, ...]:
+        row = self._clickhouse.query(
             "SELECT count(), uniqExact(kafka_partition, kafka_offset), uniqExact(id), "
             "(SELECT sum(reports) FROM token_lifetimes) FROM reports"
         ).rows[0]
-        if tuple(map(int, found)) != (count, count, count, 2 * count):
-            raise RuntimeError(f"rows, places, ids, lifetimes are {found} instead of {count}")
+        return tuple(map(int, row))
 
     def empty(self) -> None:
         """Truncate it."""

@@ -37,7 +37,7 @@ CREATE MATERIALIZED VIEW kafka_feed TO reports AS SELECT
 FROM kafka_queue"""
 
 
-def start(settings: Settings, group: str, log_id: str, *, consumers: int = 1, block: int = 65_536) -> None:
+def start(settings: Settings, group: str, log_id: str, *, consumers: int = 2, block: int = 65_536) -> None:
     """Make the tables; consuming begins at once."""
     names = {"bootstrap": settings.bootstrap, "topic": topics(settings).reports.name, "group": group}
     queue = _QUEUE.format(**names, consumers=consumers, block=block, threads=int(consumers > 1))

@@ -52,7 +52,7 @@ class Texts(Column):
     def add(self, values: Sequence[str]) -> None:
         """Append values."""
         if "".join(values).isascii():  # then characters are bytes, and latin-1 writes the lengths as they are
-            piece = "".join(chain.from_iterable(zip(map(_length_text, map(len, values)), values, strict=True)))
+            piece = "".join(chain.from_iterable(zip(map(_LENGTHS.__getitem__, map(len, values)), values, strict=True)))
             made = piece.encode("latin-1")
         else:
             made = b"".join(map(text, values))
@@ -174,11 +174,18 @@ def _length(number: int) -> bytes:
     return bytes(found)
 
 
-_LENGTHS: Final = [_length(number).decode("latin-1") for number in range(8193)]  # no field of a report is longer
+class _Lengths(dict[int, str]):
+    """A length as text in latin-1; a dictionary, because a function for each value took a seventh of a row's time."""
+
+    def __missing__(self, length: int) -> str:
+        made = _length(length).decode("latin-1")
+        if length <= _KEPT:
+            self[length] = made
+        return made
 
 
-def _length_text(length: int) -> str:
-    return _LENGTHS[length] if length < len(_LENGTHS) else _length(length).decode("latin-1")
+_KEPT: Final = 8192  # no field of a report is longer
+_LENGTHS: Final = _Lengths()
 
 
 def _bytes(values: "array[int]") -> bytes:

@@ -1,6 +1,6 @@
 -- The roll-up's feed without a GROUP BY of its own: each report's tokens are a line of the block, and the roll-up's table
--- puts equal ones together when it writes the part, as before. Grouping them first cost more than all else that an
--- insert does in the engine: 8.3 us a report became 5.1 (docs/clickhouse.md).
+-- puts equal ones together when its parts are merged, as it always did. Grouping them in every insert cost more than all
+-- else that an insert does in the engine (docs/clickhouse.md).
 ALTER TABLE {{database}}.token_lifetimes_feed {{on_cluster}}
 MODIFY QUERY SELECT
     selector,
