@@ -28,6 +28,7 @@ RESULTS: Final = ROOT / "benchmarks" / "results"
 PICTURE: Final = ROOT / "docs" / "pictures" / "compactor.png"
 MEMORY_MIB: Final = 600  # issue 4, at 1,000,000 selectors
 FULL: Final = "ours-rocksdb"
+BOTH_CORES: Final = "ours-rocksdb-2-processes"
 
 
 def arguments(given: list[str]) -> argparse.Namespace:
@@ -125,6 +126,10 @@ def outages(course: Course, contender: Contender, asked: argparse.Namespace) -> 
         ("restart without local state", None, lambda: restart(course, contender, keep_state=False)),
         ("kill -9 of one of two workers", 15.0, lambda: lose_one_of_two(course, contender, settle=settle)),
     ]
+    if course.kept(BOTH_CORES):
+        both = CONTENDERS[BOTH_CORES]
+        name = "restart with local state, two processes"
+        planned.append((name, 10.0, lambda: restart(course, both, keep_state=True)))
     found = []
     for what, bound, measured in planned:
         name = f"{what} at {course.plan.selectors:,} selectors"
@@ -139,14 +144,14 @@ def memory(document: dict[str, Any]) -> list[dict[str, Any]]:
     """Peak memory of ours over all that was done at the largest size, restarts and losses included."""
     largest = document["sizes"][-1]
     found = []
-    for name in ("ours-rocksdb", "ours-memory"):
+    for name in (FULL, BOTH_CORES, "ours-memory"):
         peaks = [
             largest[mix]["figures"][name]["peak_mib"] for mix in ("new", "mixed") if name in largest[mix]["figures"]
         ]
         if name == FULL:
-            peaks += [entry["peak_mib"] for entry in document["outages"]]
+            peaks += [entry["peak_mib"] for entry in document["outages"] if "two processes" not in entry["what"]]
         if peaks:
-            asked = MEMORY_MIB if name == FULL else None
+            asked = None if name == "ours-memory" else MEMORY_MIB
             met = None if asked is None else max(peaks) < asked
             found.append({"of": name, "selectors": largest["selectors"], "mib": max(peaks), "asked": asked, "met": met})
     return found

@@ -2,6 +2,7 @@
 reference model of the log."""
 
 import asyncio
+import copy
 import os
 import random
 import signal
@@ -77,6 +78,19 @@ class Worker:
         """Send it a signal."""
         assert self.process.pid is not None
         os.kill(self.process.pid, number)
+
+    def beside(self, number: int) -> "Worker":
+        """The same worker, asked on the port of its process `number` (`compact.processes`)."""
+        found = copy.copy(self)
+        found.url = f"http://127.0.0.1:{self.settings.lookup.port + number}"
+        return found
+
+    def processes(self) -> list[int]:
+        """The process ids of its processes, if it has several."""
+        pid = self.process.pid
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        # Python's resource tracker is one, too.
+        return [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
 
     def wait_killed(self, deadline: float = 60.0) -> None:
         """Wait until it has killed itself."""

@@ -19,7 +19,7 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from processors.compactor.messages import Output
-from processors.compactor.role import run_with
+from processors.compactor.role import run, run_with
 from processors.compactor.writer import Ends, Step, Writer
 from schemas.secret import Secret
 from schemas.settings import Settings
@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
     if order == "offset-first":
         break_the_order()
         order = ""
-    return run_with(settings, disaster(order) if order else lambda _name: None)
+    return run_with(settings, disaster(order)) if order else run(settings)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 COLOURS: Final = {
     "ours-rocksdb": "#0b6e4f",
+    "ours-rocksdb-2-processes": "#063b28",
     "ours-memory": "#5fb49c",
-    "ours-rocksdb-2-workers": "#08403e",
+    "ours-rocksdb-2-workers": "#3a7d7b",
     "quixstreams": "#d1495b",
     "quixstreams-exactly-once": "#e8a5ad",
     "faust-stock": "#edae49",

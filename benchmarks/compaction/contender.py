@@ -25,7 +25,8 @@ class Contender(Struct, frozen=True, kw_only=True):
         most: records it is timed on at most (rates are compared), 0: all.
         keeps: whether it keeps a state to be checked.
         exactly_once: Kafka transactions (ours always).
-        workers: processes in the group; more than one only start from nothing.
+        workers: commands in the group; more than one only start from nothing.
+        processes: of one worker (ours).
     """
 
     name: str
@@ -36,6 +37,7 @@ class Contender(Struct, frozen=True, kw_only=True):
     keeps: bool = True
     exactly_once: bool = False
     workers: int = 1
+    processes: int = 1
 
     def process(self, spec: Spec, log: Path) -> Process:
         """Its process, not yet started."""
@@ -70,6 +72,14 @@ CONTENDERS: Final = {
             module="ours",
             store="memory",
             settings="as shipped, compact.store=memory; Kafka transactions, acks=all, read_committed",
+        ),
+        Contender(
+            name="ours-rocksdb-2-processes",
+            module="ours",
+            store="rocksdb",
+            processes=2,
+            settings="as ours-rocksdb, compact.processes=2 (one worker on both cores); records held back "
+            "until both have partitions",
         ),
         Contender(
             name="ours-rocksdb-2-workers",

@@ -15,6 +15,7 @@ from msgspec import Struct
 from benchmarks.compaction.contender import Contender
 from benchmarks.compaction.course import Course
 from benchmarks.compaction.race import FailedError, peak_mib
+from benchmarks.compaction.spec import Spec
 from deploy.local.ports import free_port
 from deploy.local.process import Process
 
@@ -38,7 +39,7 @@ def restart(course: Course, contender: Contender, *, keep_state: bool, deadline:
     begun = time.monotonic()
     worker.start()
     try:
-        wait(worker, lambda: ready(spec.lookup_port), deadline)
+        wait(worker, lambda: ready(spec), deadline)
         return Outage(seconds=time.monotonic() - begun, peak_mib=peak_mib(worker))
     finally:
         worker.stop(30.0)
@@ -58,7 +59,7 @@ def lose_one_of_two(course: Course, contender: Contender, *, settle: float, dead
         for worker in workers:
             worker.start()
         wait(workers[0], lambda: course.broker.sharing(first.group, first.reports) == 2, deadline)
-        wait(workers[0], lambda: all(ready(spec.lookup_port) for spec in (first, second)), deadline)
+        wait(workers[0], lambda: all(ready(spec) for spec in (first, second)), deadline)
         time.sleep(settle)
         workers[0].kill()
         begun = time.monotonic()
@@ -91,9 +92,9 @@ def wait(worker: Process, done: Callable[[], bool], deadline: float) -> None:
         time.sleep(POLL)
 
 
-def ready(port: int) -> bool:
-    """Whether the worker's /readyz says so."""
-    return _get(port, "/readyz")[0] == 200
+def ready(spec: Spec) -> bool:
+    """Whether the /readyz of all the worker's processes say so."""
+    return all(_get(spec.lookup_port + number, "/readyz")[0] == 200 for number in range(spec.processes))
 
 
 def token_of(port: int, selector: str) -> str | None:

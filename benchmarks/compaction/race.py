@@ -62,7 +62,7 @@ def race(broker: Broker, contender: Contender, specs: Sequence[Spec], logs: Path
         for worker in workers:
             worker.start()
         if head.gate:
-            open_gate(broker, head, len(specs))
+            open_gate(broker, head, sum(spec.processes for spec in specs))
         return _watch(broker, head, specs, workers, begun, at_first)
     finally:
         for worker in workers:
@@ -116,15 +116,26 @@ def _watch(
 
 
 def peak_mib(worker: Process) -> float:
-    """Peak resident memory (MiB) of a running worker."""
+    """Peak resident memory (MiB) of a running worker: the sum over its processes."""
     return _usage(worker)[0]
 
 
 def _usage(worker: Process) -> tuple[float, float]:
-    """Peak resident memory (MiB) and processor seconds of one process; zeros once it is gone."""
+    """Peak resident memory (MiB) and processor seconds of a worker, all its processes; zeros once it is gone."""
+    found = [_usage_of(pid) for pid in (worker.pid, *_children(worker.pid))]
+    return sum(mib for mib, _ in found), sum(seconds for _, seconds in found)
+
+
+def _children(pid: int | None) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
+    return []
+
+
+def _usage_of(pid: int | None) -> tuple[float, float]:
     with contextlib.suppress(OSError, StopIteration):
-        status = Path(f"/proc/{worker.pid}/status").read_text(encoding="utf-8")
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
         peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        fields = Path(f"/proc/{worker.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return int(peak.split()[1]) / 1024, (int(fields[11]) + int(fields[12])) / TICK
     return 0.0, 0.0

@@ -16,7 +16,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     """One process of one run; passed as JSON on the command line.
 
     `remaining`: records until the contender has done its work. `gate`: a file that must exist before the first record
-    is handed out (two workers start at once); empty: none. `stamp`: start of the paths where
+    is handed out (several processes start at once); empty: none. `stamp`: start of the paths where
     stamps are written. Times are CLOCK_MONOTONIC, which all processes share.
     """
 
@@ -34,6 +34,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     lookup_port: int = 0
     instance: str = ""
     exactly_once: bool = False
+    processes: int = 1
 
     @classmethod
     def read(cls) -> "Spec":
@@ -60,7 +61,9 @@ class Spec(Struct, frozen=True, kw_only=True):
             return None
 
     def _stamp(self, what: str) -> None:
-        partial = Path(self.stamp + ".partial")
+        if Path(self.stamp + what).exists():  # another process of the same worker was first
+            return
+        partial = Path(f"{self.stamp}.{os.getpid()}.partial")
         partial.write_text(f"{time.monotonic():.6f}", encoding="utf-8")
         partial.rename(self.stamp + what)
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.environment import environment
 from deploy.local.kafka import LocalKafka
@@ -52,7 +54,8 @@ class Role(Process):
     """One role: `pushtokens NAME` as a child, its log in `logs`."""
 
     def __init__(self, name: str, settings: Settings, logs: Path) -> None:
-        env = environment(settings, {}) | python_path()
+        one = replace(settings, compact=replace(settings.compact, processes=1))  # the status line asks one port
+        env = environment(one, {}) | python_path()
         super().__init__(name, [sys.executable, "-m", "deploy.cli.main", name], logs / f"{name}.log", env)
 
     def spawn(self) -> None:

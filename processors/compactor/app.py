@@ -4,12 +4,13 @@ Faust's manual explains each piece: an App with a transport of its own ("Transpo
 on and acknowledges it itself ("Streams", `noack`), and the partition assignor, whose metadata says who holds what.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, cast
 
 import faust
 from faust.app.base import BootStrategy
+from faust.assignor.client_assignment import ClientAssignment
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types import TP, EventT, Message, StreamT
 from yarl import URL
@@ -54,9 +55,19 @@ class Lists(faust.Schema[Any, Any]):
         return decode
 
 
+def member_url(settings: Settings) -> str:
+    """How other workers reach this one's lookup; with a fragment if it is one process of several of a worker."""
+    return settings.lookup.advertised_url or f"http://{settings.lookup.host}:{settings.lookup.port}"
+
+
 def advertised_url(settings: Settings) -> str:
     """How other workers reach this one's lookup."""
-    return settings.lookup.advertised_url or f"http://{settings.lookup.host}:{settings.lookup.port}"
+    return member_url(settings).partition("#")[0]
+
+
+def workers_behind(urls: Iterable[str]) -> int:
+    """How many workers these members are: the processes of one have the same fragment."""
+    return len({URL(url).fragment or url for url in urls})
 
 
 def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException], None]) -> CompactorApp:
@@ -75,6 +86,20 @@ def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException
 
         def __init__(self, app: Any, replicas: int = 0) -> None:
             super().__init__(app, replicas=compact.standbys)
+
+        @property
+        def _metadata(self) -> Any:
+            """What this member says it has: what its store has a good copy of, also as it joins for the first time. The
+            assignor leaves partitions where they are."""
+            found, standbys = super()._metadata, self._assignment.standbys
+            claimed = app.table.claims - {at for held in standbys.values() for at in held}
+            actives = {topics(settings).reports.name: sorted(claimed)}
+            return found.derive(assignment=ClientAssignment(actives=actives, standbys=standbys))
+
+        def _perform_assignment(self, cluster: Any, member_metadata: Any) -> Any:
+            members = [self._get_client_metadata(found).url for found in member_metadata.values()]
+            self.replicas = min(compact.standbys, workers_behind(members) - 1)
+            return super()._perform_assignment(cluster, member_metadata)
 
     directory = Path(settings.data_dir) / "compactor" / "faust"
     directory.parent.mkdir(parents=True, exist_ok=True)  # Faust makes the last part only
@@ -98,7 +123,7 @@ def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,
-        canonical_url=advertised_url(settings),
+        canonical_url=member_url(settings),
         datadir=str(directory),
         autodiscover=False,
         origin=None,
@@ -128,7 +153,11 @@ def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException
 def holders(app: CompactorApp, topic: str) -> dict[int, str]:
     """Which worker (URL) holds each partition of `topic`, as of the last rebalance."""
     distribution = cast(PartitionAssignor, app.assignor).external_topics_metadata()
-    return {partition: url for url, held in distribution.items() for partition in held.get(topic, ())}
+    return {
+        partition: url.partition("#")[0].rstrip("/")
+        for url, held in distribution.items()
+        for partition in held.get(topic, ())
+    }
 
 
 def _security(settings: Settings) -> dict[str, Any]:

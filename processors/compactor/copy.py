@@ -6,14 +6,16 @@ has just committed to Kafka. Either way the store takes the data and the new pos
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from processors.compactor.known import Known
 from processors.compactor.messages import Output
 from processors.compactor.rules import State
 from processors.compactor.store import Account, Position, Store, Write
+from processors.compactor.values import Values, decode
 from processors.log_record import LogRecord
 from schemas.records import InvalidRecordError, Latest, Removed, decode_latest, decode_removed
 
@@ -30,31 +32,18 @@ class Identities(Struct, frozen=True, kw_only=True):
     removals: str
 
 
-class Values(NamedTuple):
-    """Stored values: `latest` for `keys`, `removals` for those without one."""
-
-    keys: Sequence[bytes]
-    latest: list[bytes | None]
-    missing: Sequence[bytes]
-    removals: list[bytes | None]
-
-
-def decode(values: Values) -> dict[bytes, State]:
-    """The states that stored values stand for."""
-    states: dict[bytes, State] = {
-        key: None if value is None else decode_latest(value)
-        for key, value in zip(values.keys, values.latest, strict=True)
-    }
-    for key, value in zip(values.missing, values.removals, strict=True):
-        if value is not None:
-            states[key] = decode_removed(value)
-    return states
-
-
 class Copy:
     """One partition of the table on this worker."""
 
-    def __init__(self, store: Store, partition: int, identities: Identities, clock: Callable[[], int], fresh_ms: int):
+    def __init__(
+        self,
+        store: Store,
+        partition: int,
+        identities: Identities,
+        clock: Callable[[], int],
+        fresh_ms: int,
+        known: Known | None = None,
+    ) -> None:
         """Take up what the store holds, or start anew where that can no longer be trusted.
 
         Args:
@@ -64,8 +53,10 @@ class Copy:
             clock: the time in ms since the epoch.
             fresh_ms: how old a copy may be: compaction forgets tombstones after `delete.retention.ms`, and a copy that
                 missed one would keep a removed selector for ever.
+            known: fingerprints of what the store holds, for its owner; they go with the copy that they are of.
         """
         self.partition = partition
+        self.known = known
         self._store = store
         self._identities = identities
         self._clock = clock
@@ -87,6 +78,7 @@ class Copy:
 
     def restart(self, rebuilt: int = 0) -> None:
         """Forget all of it; the position is the start of the changelog. `rebuilt`: as in `Position`."""
+        self.known = None
         self._store.drop(self.partition)
         self.position = Position(
             latest=0,
@@ -141,7 +133,14 @@ class Copy:
                 position,
             )
             self._store.write(self.partition, write)
+            for key in (*puts, *gone):
+                self.forget(key)
         self.position = position
+
+    def forget(self, key: bytes) -> None:
+        """What was known of a selector is no longer so."""
+        if self.known is not None:
+            self.known.forget(key)
 
     def apply(self, output: Output, next_latest: int, next_removals: int, source: int) -> None:
         """Take over a batch that Kafka has committed; `source` is the next offset of `reports`."""

@@ -98,7 +98,7 @@ class Known:
                 self.forget(key)
 
     def fill(self, state: Latest) -> None:
-        """Note a state that was read from the store: a report that says the same is not news."""
+        """Note a state that the store holds: a report that says the same is not news."""
         key = hash(state.selector.encode()) or 1
         self._put(key, _print(state.selector, state.username, _pair(state.calls), _pair(state.other)), state)
 

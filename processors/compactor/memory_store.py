@@ -1,7 +1,7 @@
 """The table's storage in memory: gone with the process, read again from the changelog at the next start."""
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from processors.compactor.store import Position, Write
 
@@ -34,6 +34,11 @@ class MemoryStore:
         """As `Store.selectors`."""
         found = self._partitions.get(partition)
         return [] if found is None else list(found.accounts.get(username, ()))
+
+    def scan(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+        """As `Store.scan`."""
+        found = self._partitions.get(partition)
+        return iter(() if found is None else list(found.latest.items()))
 
     def position(self, partition: int) -> Position | None:
         """As `Store.position`."""

@@ -23,7 +23,7 @@ Message = tuple[bytes | None, bytes | None, str, int]
 BATCH_BYTES: Final = 900_000
 # Bytes before compression. Our messages shrink to a sixth, at worst (random tokens and nothing else) to three quarters;
 # what comes out too large is cut in half. More at once means fewer round trips in a transaction, and more memory.
-RAW_BYTES: Final = 4 * 1024 * 1024
+RAW_BYTES: Final = 2 * 1024 * 1024
 RECORD_BYTES: Final = 400_000
 
 _NONE, _LZ4 = 0, 3  # KIP-98, attributes: the compression codec
@@ -50,7 +50,7 @@ class RecordBatch:
         self._limit = RAW_BYTES if compress else BATCH_BYTES - RECORD_BYTES
         self._messages: list[Message] = []
         self._records: list[bytes] = []
-        self._size = 0
+        self._size = self._count = 0
         self._packed: bytes | None = None
         self._buffer: bytes | None = None
         self._producer = (-1, -1, -1)
@@ -80,6 +80,7 @@ class RecordBatch:
     def cut(self) -> Iterator["RecordBatch"]:
         """This batch as batches of a size that the broker takes: nearly always itself."""
         if len(self._pack()) <= BATCH_BYTES or self.record_count() < 2:
+            self._count, self._messages = self.record_count(), []  # nothing is added any more
             yield self
             return
         half = self.record_count() // 2
@@ -113,7 +114,7 @@ class RecordBatch:
 
     def record_count(self) -> int:
         """Records in it."""
-        return len(self._messages)
+        return self._count or len(self._messages)
 
     def size(self) -> int:
         """Bytes, headers of the batch included."""

@@ -7,7 +7,7 @@ synced: what a power failure takes from its end, the changelog gives back.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -43,15 +43,19 @@ _LENGTH: Final = struct.Struct(">I")
 class RocksStore:
     """A `Store` on disk. One process at a time can open a directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, share: int = 1) -> None:
         """Open or make the database in `directory`.
+
+        Args:
+            directory: of this process alone.
+            share: how many processes share what memory a worker may use for blocks.
 
         Raises:
             StoreError: the directory cannot be written, or another worker has it.
         """
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._db = Rdict(str(directory), options=_options())
+            self._db = Rdict(str(directory), options=_options(share))
         except OSError as error:
             raise StoreError(f"{directory} cannot be written: {error.strerror}") from error
         except Exception as error:
@@ -83,6 +87,14 @@ class RocksStore:
                 break
             found.append(key[len(prefix) :])
         return found
+
+    def scan(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+        """As `Store.scan`."""
+        prefix = _PREFIX.pack(b"l", partition)
+        for key, value in cast(Iterator[tuple[bytes, bytes]], self._db.items(from_key=prefix)):
+            if not key.startswith(prefix):
+                break
+            yield key[len(prefix) :], value
 
     def position(self, partition: int) -> Position | None:
         """As `Store.position`."""
@@ -134,9 +146,9 @@ def _name(username: str) -> bytes:
     return _LENGTH.pack(len(name)) + name
 
 
-def _options() -> Options:
+def _options(share: int) -> Options:
     table = BlockBasedOptions()
-    table.set_block_cache(Cache(BLOCK_CACHE_BYTES))
+    table.set_block_cache(Cache(BLOCK_CACHE_BYTES // share))
     table.set_bloom_filter(BLOOM_BITS, block_based=False)
     table.set_cache_index_and_filter_blocks(True)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)

@@ -15,11 +15,13 @@ from processors.compactor.app import CompactorApp, advertised_url, holders, make
 from processors.compactor.lookup import Lookup
 from processors.compactor.lookup_http import KeyNeededError, make_server, must_have_key
 from processors.compactor.metrics import Metrics
+from processors.compactor.open_store import open_store
 from processors.compactor.ownership import Ownership
 from processors.compactor.peers import Peers
+from processors.compactor.processes import Processes
 from processors.compactor.shared import PartitionsError
 from processors.compactor.store import StoreError
-from processors.compactor.table import Table, open_store
+from processors.compactor.table import Table
 from processors.compactor.transport import Reports
 from processors.compactor.writer import Step
 from processors.log_identity import LogIdentityError, TopicMissingError
@@ -44,12 +46,20 @@ CLOSE_SECONDS: Final = 2.0  # for lookups under way
 
 
 def run(settings: Settings) -> int:
-    """Run one worker until SIGTERM or SIGINT; returns the exit code."""
+    """Run one worker, in as many processes as the settings say, until SIGTERM or SIGINT; returns the exit code."""
+    if settings.compact.processes == 1:
+        return run_one(settings)
+    set_up(settings.log, "compact")
+    return Processes(settings, run_one, frozenset((WRONG, WRONG_LOG))).run()
+
+
+def run_one(settings: Settings) -> int:
+    """Run one process of a worker until SIGTERM or SIGINT; returns the exit code."""
     return run_with(settings, _no_step)
 
 
 def run_with(settings: Settings, step: Step) -> int:
-    """As `run`; `step` is told about every step of every batch (the fault suite kills the process there)."""
+    """As `run_one`; `step` is told about every step of every batch (the fault suite kills the process there)."""
     set_up(settings.log, "compact")
     for chatty in ("aiokafka", "faust", "mode", "processors.compactor.app", "processors.compactor.transport"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -4,7 +4,7 @@ A store holds the partitions of one worker: for each the values of `latest` and 
 topics, an index from account to selectors, and the position on the two topics that all of it stands for.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -61,6 +61,9 @@ class Store(Protocol):
 
     def selectors(self, partition: int, username: str) -> list[bytes]:
         """The keys that the index holds for an account, in byte order."""
+
+    def scan(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+        """All keys and values of `latest`, as they are when it begins; in no order that means anything."""
 
     def position(self, partition: int) -> Position | None:
         """What the partition's copy stands for; None: nothing is held."""

@@ -9,19 +9,17 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 
 from processors.compactor.copy import Copy
 from processors.compactor.intake import Batch, Source
-from processors.compactor.memory_store import MemoryStore
 from processors.compactor.metrics import Metrics
 from processors.compactor.ownership import Ownership
-from processors.compactor.rocks_store import RocksStore
 from processors.compactor.shared import Shared, read_identities
 from processors.compactor.store import Store
+from processors.compactor.warming import Warming
 from processors.compactor.writer import Step
 from schemas.settings import Settings
 from schemas.topics import topics
@@ -32,17 +30,6 @@ RETRY_SECONDS: Final = 1.0
 WATCH_SECONDS: Final = 1.0  # how often the gauges are set
 CHECK_SECONDS: Final = 10.0  # how often the topics' identities are compared
 KEEP_SECONDS: Final = 600.0  # how often idle copies are marked as current
-
-
-def open_store(settings: Settings) -> Store:
-    """The store that the settings name; workers that share a data directory differ by their instance id.
-
-    Raises:
-        StoreError: it cannot be opened.
-    """
-    if settings.compact.store == "memory":
-        return MemoryStore()
-    return RocksStore(Path(settings.data_dir) / "compactor" / (settings.compact.instance_id or "store"))
 
 
 def _now() -> int:
@@ -75,8 +62,10 @@ class Table:
         self._owned: dict[int, Ownership] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._standby: set[int] = set()
+        self.claims = set(store.held())  # of which partitions this worker has a copy that is worth keeping
         self._watcher: asyncio.Task[None] | None = None
         self._shared: Shared | None = None
+        self._warming: Warming | None = None
 
     async def start(self) -> None:
         """Connect; waits while Kafka is away.
@@ -89,6 +78,7 @@ class Table:
         await self._patiently(shared.tail.start)
         await self._patiently(shared.offsets.start)
         self._shared = shared
+        self._warming = Warming(self._store, shared.known)
         shared.tail.watch(self._ended)
         self._watcher = asyncio.create_task(self._watch(), name="table-watch")
         self._watcher.add_done_callback(self._ended)
@@ -105,7 +95,10 @@ class Table:
         """Own `active` from now on, and keep copies of `standby`; whatever was owned before was revoked."""
         shared = self._ready()
         await self.revoke(self._settings.compact.session_timeout)
+        if self._warming is not None:
+            await self._warming.stop()
         self._standby = standby - active
+        self.claims &= active | standby
         # A copy that comes back after a long time is made anew, so that its age is looked at again.
         self._copies = {at: copy for at, copy in self._copies.items() if at in active | self._standby}
         for partition in shared.tail.following() - self._standby:
@@ -122,7 +115,8 @@ class Table:
         if partition not in self._copies:
             tombstones = int(self._ready().topics.latest.config["delete.retention.ms"])
             identities = self._ready().identities
-            self._copies[partition] = Copy(self._store, partition, identities, _now, fresh_ms=tombstones // 2)
+            known = None if self._warming is None else self._warming.take(partition)
+            self._copies[partition] = Copy(self._store, partition, identities, _now, tombstones // 2, known)
         return self._copies[partition]
 
     def _ready(self) -> Shared:
@@ -144,6 +138,7 @@ class Table:
     async def revoke(self, deadline: float) -> None:
         """Finish what is under way within `deadline` seconds, and own nothing any more."""
         tasks = list(self._tasks.values())
+        self.claims |= {owner.partition for owner in self.owners()}
         for partition, owner in self._owned.items():
             owner.close()
             if not owner.active:  # being taken up: there is nothing to finish
@@ -163,6 +158,8 @@ class Table:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watcher
+        if self._warming is not None:
+            await self._warming.stop()
         if self._shared is not None:
             self._keep(self._current_standbys())
             await self._shared.tail.stop()

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import signal
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -201,6 +203,38 @@ async def test_several_workers_answer_for_each_other(topics_for: SettingsWithTop
     until(served, "the survivor serves all of them", 15.0)
     assert seen <= {200, 503}
     assert second.metrics()["pushtokens_compactor_followed_total"] == followed  # the standby copies were complete
+
+
+async def test_one_worker_in_two_processes(topics_for: SettingsWithTopics, start_worker: StartWorker) -> None:
+    """They share the partitions and answer for each other; a restart finds each partition where its store is; one that
+    dies is started again; SIGTERM drains both."""
+    settings = await topics_for(compact={"processes": 2})
+    await fed(settings, 3000)
+    first = start_worker(settings)
+    until(lambda: halves(first), "both processes have two partitions each", 60.0)
+    await wait_applied(settings)
+    first.stop()
+    worker = start_worker(settings)
+    both = [worker, worker.beside(1)]
+    until(lambda: halves(worker), "they have them again", 60.0)
+    # The first to join has all partitions for a moment; what it reads of the other's then is no loss.
+    assert 0 in [each.metrics()["pushtokens_compactor_followed_total"] for each in both]
+    model = await model_of(settings)
+    present = [selector for selector, known in model.known.items() if known.present]
+    for each in both:
+        until(partial(all_found, each, present), "every selector from every process", 30.0)
+        assert each.metrics()["pushtokens_compactor_partitions_standby"] == 0
+    os.kill(worker.processes()[-1], signal.SIGKILL)
+    await fed(settings, 500)
+    await wait_applied(settings)
+    until(lambda: halves(worker), "both are back", 60.0)
+    assert await differences(settings) == []
+    worker.stop()
+
+
+def halves(worker: Worker) -> bool:
+    """Whether both processes of a worker are ready, each with two partitions."""
+    return all(each.ready() and owned(each) == 2 for each in (worker, worker.beside(1)))
 
 
 def owned(worker: Worker) -> float:

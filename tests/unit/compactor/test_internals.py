@@ -13,14 +13,16 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator
+from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
 from aiokafka.producer.sender import BaseHandler, EndTxnHandler, Sender
 from aiokafka.producer.transaction_manager import TransactionManager
 from faust.app.base import App
+from faust.assignor.copartitioned_assignor import CopartitionedAssignor
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from mode.threads import ServiceThread
 
 READ: dict[str, tuple[Any, str]] = {
     # The consumer that `processors.compactor.transport` replaces parts of.
@@ -41,6 +43,10 @@ READ: dict[str, tuple[Any, str]] = {
     "App._stop_consumer": (App._stop_consumer, "55854a5de12c3f52"),
     "Recovery._resume_streams": (Recovery._resume_streams, "d986a6710c1aca98"),
     "PartitionAssignor.on_assignment": (PartitionAssignor.on_assignment, "72f34bf053d696b5"),
+    "PartitionAssignor._metadata": (vars(PartitionAssignor)["_metadata"].fget, "966368ad7e0cd58b"),
+    "PartitionAssignor._perform_assignment": (PartitionAssignor._perform_assignment, "1e0bf2c5c8f42574"),
+    "CopartitionedAssignor": (CopartitionedAssignor, "71f50fd84ef06b98"),
+    "ServiceThread.__init__": (ServiceThread.__init__, "82979878990cdff5"),
     # aiokafka's transactions and positions.
     "GroupCoordinator._do_heartbeat": (GroupCoordinator._do_heartbeat, "dc1d6632aaa68e96"),
     "FetchResult": (FetchResult, "d7db13f06de8248c"),
@@ -48,6 +54,8 @@ READ: dict[str, tuple[Any, str]] = {
     "AIOKafkaConsumer.position": (AIOKafkaConsumer.position, "2512259a90a2ebd7"),
     "AIOKafkaProducer.stop": (AIOKafkaProducer.stop, "43ef97147111893b"),
     "BatchBuilder": (BatchBuilder, "8050802ca7514186"),
+    "MessageBatch": (MessageBatch, "36a7b1dac89d2910"),
+    "AIOKafkaProducer.send_batch": (AIOKafkaProducer.send_batch, "bf42b0f0c5c0646d"),
     "MessageAccumulator": (MessageAccumulator, "562530971ca9bd19"),
     "TransactionManager": (TransactionManager, "d0932794d69a6780"),
     "Sender": (Sender, "46ef144176b79ef8"),
