@@ -107,6 +107,7 @@ class Compact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session_timeout: Seconds = 6.0  # the broker's default minimum, group.min.session.timeout.ms
     max_batch: Positive = 5000
     processes: Positive = 1  # of one worker; the second answers lookups on lookup.port + 1, and so on
+    compression: Literal["lz4", "none"] = "lz4"  # of latest, changes, removals, rejected; lz4: a sixth of the bytes
     standbys: NotNegative = 1  # copies of each partition's table on other workers
     transaction_timeout: Seconds = 30.0
 

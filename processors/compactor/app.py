@@ -4,7 +4,7 @@ Faust's manual explains each piece: an App with a transport of its own ("Transpo
 on and acknowledges it itself ("Streams", `noack`), and the partition assignor, whose metadata says who holds what.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -15,6 +15,7 @@ from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types import TP, EventT, Message, StreamT
 from yarl import URL
 
+from processors.compactor.claims import Claim, granted, workers_behind
 from processors.compactor.intake import Batch
 from processors.compactor.table import Table
 from processors.compactor.transport import Consumer, Reports, Transport
@@ -65,11 +66,6 @@ def advertised_url(settings: Settings) -> str:
     return member_url(settings).partition("#")[0]
 
 
-def workers_behind(urls: Iterable[str]) -> int:
-    """How many workers these members are: the processes of one have the same fragment."""
-    return len({URL(url).fragment or url for url in urls})
-
-
 def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException], None]) -> CompactorApp:
     """The app; `app.table` has to be set before it is started.
 
@@ -79,6 +75,8 @@ def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException
         fail: called with what the worker cannot go on from.
     """
     compact = settings.compact
+
+    topic_name = topics(settings).reports.name
 
     class Assignor(PartitionAssignor):
         """Faust's assignor (sticky, promotes standbys) with our number of copies; Faust would use a plain round robin
@@ -93,12 +91,21 @@ def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException
             assignor leaves partitions where they are."""
             found, standbys = super()._metadata, self._assignment.standbys
             claimed = app.table.claims - {at for held in standbys.values() for at in held}
-            actives = {topics(settings).reports.name: sorted(claimed)}
-            return found.derive(assignment=ClientAssignment(actives=actives, standbys=standbys))
+            return found.derive(assignment=ClientAssignment(actives={topic_name: sorted(claimed)}, standbys=standbys))
 
         def _perform_assignment(self, cluster: Any, member_metadata: Any) -> Any:
-            members = [self._get_client_metadata(found).url for found in member_metadata.values()]
-            self.replicas = min(compact.standbys, workers_behind(members) - 1)
+            """Hand out the partitions, by what is granted of the members' claims (`processors.compactor.claims`)."""
+            told = {member: self._get_client_metadata(found) for member, found in member_metadata.items()}
+            self.replicas = min(compact.standbys, workers_behind(each.url for each in told.values()) - 1)
+            claims = {
+                member: Claim(each.assignment.actives.get(topic_name, ()), bool(each.external_topic_distribution))
+                for member, each in told.items()
+            }
+            for member, partitions in granted(claims, settings.partition_count).items():
+                had = ClientAssignment({topic_name: partitions}, told[member].assignment.standbys)
+                found = member_metadata[member]
+                user_data = told[member].derive(assignment=had).dumps()
+                member_metadata[member] = type(found)(found.version, found.subscription, user_data)
             return super()._perform_assignment(cluster, member_metadata)
 
     directory = Path(settings.data_dir) / "compactor" / "faust"
@@ -129,7 +136,7 @@ def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException
         origin=None,
         **_security(settings),
     )
-    topic = app.topic(topics(settings).reports.name, schema=Lists())
+    topic = app.topic(topic_name, schema=Lists())
 
     @app.agent(topic, name="compactor")
     async def compact_batches(stream: StreamT[Any]) -> None:

@@ -47,6 +47,7 @@ class Ownership:
         self.copy = copy
         self.partition = copy.partition
         self.active = False
+        self.taken_up = False  # it was active once: the copy is complete, or nearly so
         self.next_offset = 0
         self._shared = shared
         self._log = Log(shared.identities.reports, copy.partition, shared.partitions)
@@ -132,7 +133,7 @@ class Ownership:
         self._known, copy.known = copy.known or shared.known(), None
         await shared.source.seek(self.partition, self.next_offset)
         self._gap = None
-        self.active = True
+        self.active = self.taken_up = True
         logger.info(
             "partition %d: taken up at offset %d of %d in %.1f s",
             *(self.partition, self.next_offset, end, time.monotonic() - begun),
@@ -172,7 +173,7 @@ class Ownership:
     async def _process(self, records: Sequence[LogRecord]) -> None:
         assert self._writer is not None
         begun = time.monotonic()
-        output = Output()
+        output = Output(compress=self._shared.compress)
         await self._fold(records, output)
         next_offset = records[-1].offset + 1
         ends = await self._writer.commit(output, next_offset, mark_text(self._mark))

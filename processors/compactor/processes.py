@@ -4,8 +4,9 @@ Each process is a member of the consumer group with its own share of the partiti
 `lookup.port`, the next one, and so on. Any of them answers lookups for all, as any worker does. The parent starts them,
 starts one again that died, and drains all; it touches neither Kafka nor the table.
 
-Processes of one worker keep no standby copies for each other where there is no other worker (`app.Assignor`): what
-takes the machine away takes all of them.
+Where there is no other worker its processes keep no standby copies for each other: what takes the machine away takes
+all of them. Where there are others, a copy may still come to be beside its owner: with k processes on each of m
+machines, one in about m (docs/compactor.md).
 """
 
 import ctypes
@@ -15,6 +16,7 @@ import os
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -30,6 +32,9 @@ logger: Final = logging.getLogger(__name__)
 CHECK_SECONDS: Final = 0.2
 RESTART_SECONDS: Final = 1.0  # between two starts of a process that dies at once
 GRACE_SECONDS: Final = 40.0  # a process drains within its session timeout, and Faust gets 20 s to stop
+SOON_SECONDS: Final = 10.0  # a process that lives longer has come to work
+SOON_DEATHS: Final = 5  # then whoever runs the worker has to see it fail: a port that is taken, a broken installation
+FAILED: Final = 1
 _PR_SET_PDEATHSIG: Final = 1
 
 Role = Callable[[Settings], int]
@@ -40,9 +45,11 @@ def settings_of(settings: Settings, number: int) -> Settings:
     """The settings of the process `number` of a worker: a port, a store and a URL of its own. The first one has its
     store where a single process has it. The URL's fragment names the worker: so its processes are known as one."""
     lookup, compact = settings.lookup, settings.compact
-    url = urlsplit(lookup.advertised_url or f"http://{lookup.host}:{lookup.port}")
-    host, port = url.netloc.removesuffix(f":{url.port}"), (url.port or lookup.port) + number
-    own = url._replace(netloc=f"{host}:{port}", fragment=f"{socket.gethostname()}-{lookup.port}")
+    host = f"[{lookup.host}]" if ":" in lookup.host else lookup.host
+    url = urlsplit(lookup.advertised_url or f"http://{host}:{lookup.port}")
+    port = (url.port or {"http": 80, "https": 443}.get(url.scheme, lookup.port)) + number
+    worker = compact.instance_id or socket.gethostname()  # a static member comes back on any machine (KIP-345)
+    own = url._replace(netloc=f"{url.netloc.removesuffix(f':{url.port}')}:{port}", fragment=f"{worker}-{lookup.port}")
     own_lookup = replace(lookup, port=lookup.port + number, advertised_url=own.geturl())
     if number == 0:
         return replace(settings, lookup=own_lookup)
@@ -50,7 +57,7 @@ def settings_of(settings: Settings, number: int) -> Settings:
         settings,
         data_dir=str(Path(settings.data_dir) / "compactor" / f"process-{number}"),
         lookup=own_lookup,
-        compact=replace(compact, instance_id=compact.instance_id and f"{compact.instance_id}-{number}"),
+        compact=replace(compact, instance_id=compact.instance_id and f"{compact.instance_id}.process-{number}"),
     )
 
 
@@ -67,58 +74,79 @@ class Processes:
         """
         self._settings, self._role, self._final = settings, role, final
         self._context = multiprocessing.get_context("spawn")
-        self._running: list[BaseProcess] = []
+        self._running: dict[int, BaseProcess] = {}
+        self._started: dict[int, float] = {}
+        self._quick: Counter[int] = Counter()  # deaths in a row soon after the start
         self._stopping = False
 
     def run(self) -> int:
-        """Run until SIGTERM, SIGINT or a final exit code, which is returned; 0 when all drained."""
+        """Run until SIGTERM, SIGINT or an exit code that is final, or until a process does not come to live.
+
+        Returns:
+            That exit code; otherwise 0 when all drained, `FAILED` when not.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        self._running = [self._start(number) for number in range(self._settings.compact.processes)]
         wrong = 0
-        while not self._stopping and not wrong:
-            time.sleep(CHECK_SECONDS)
-            wrong = self._look()
-        return self._drain() or wrong
+        try:
+            while not self._stopping and not wrong:
+                wrong = self._look()
+                time.sleep(CHECK_SECONDS)
+        finally:
+            drained = self._drain()
+        return wrong or drained
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
 
-    def _start(self, number: int) -> BaseProcess:
-        settings = settings_of(self._settings, number)
-        process = self._context.Process(
-            target=_work, args=(settings, self._role, os.getpid()), name=f"compact-{number}"
-        )
-        process.start()
-        return process
-
     def _look(self) -> int:
-        """Start again what died; a final exit code, or 0."""
-        for number, process in enumerate(self._running):
-            if process.is_alive() or self._stopping:
+        """Start what does not run; an exit code that ends the worker, or 0."""
+        for number in range(self._settings.compact.processes):
+            process = self._running.get(number)
+            if self._stopping or (process is not None and process.is_alive()):
                 continue
-            code = process.exitcode or 0
-            if code in self._final:
+            if process is not None and (code := self._died(number, process)):
                 return code
-            logger.warning("process %d ended with code %d; started again", number, code)
-            time.sleep(RESTART_SECONDS)
-            self._running[number] = self._start(number)
+            try:
+                self._start(number)
+            except OSError as error:  # no memory or no process to be had now
+                logger.warning("process %d cannot be started now: %s", number, error)
         return 0
 
+    def _died(self, number: int, process: BaseProcess) -> int:
+        """What to make of a process that ended: the code to end with, or 0 to start it again."""
+        code = process.exitcode or 0
+        if code in self._final:
+            return code
+        soon = time.monotonic() - self._started[number] < SOON_SECONDS
+        self._quick[number] = self._quick[number] + 1 if soon else 0
+        if self._quick[number] >= SOON_DEATHS:
+            logger.error("process %d ended with code %d again and again", number, code)
+            return code if code > 0 else FAILED
+        logger.warning("process %d ended with code %d; started again", number, code)
+        time.sleep(RESTART_SECONDS)
+        return 0
+
+    def _start(self, number: int) -> None:
+        arguments = (settings_of(self._settings, number), self._role, os.getpid())
+        process = self._context.Process(target=_work, args=arguments, name=f"compact-{number}")
+        process.start()
+        self._running[number], self._started[number] = process, time.monotonic()
+
     def _drain(self) -> int:
-        for process in self._running:
+        running = self._running.values()
+        for process in running:
             process.terminate()
         deadline = time.monotonic() + GRACE_SECONDS
-        codes = []
-        for process in self._running:
+        for process in running:
             process.join(max(0.1, deadline - time.monotonic()))
             if process.is_alive():
                 logger.error("%s did not drain in time and is killed", process.name)
                 process.kill()
                 process.join(1.0)
-            # One that was still starting had nothing to drain and ends by the signal itself.
-            codes.append(0 if process.exitcode == -signal.SIGTERM else abs(process.exitcode or 0))
-        return max(codes)
+        # One that was still starting had nothing to drain and ends by the signal itself.
+        fine = (0, -signal.SIGTERM, -signal.SIGINT)
+        return 0 if all(process.exitcode in fine for process in running) else FAILED
 
 
 def _work(settings: Settings, role: Role, parent: int) -> None:

@@ -43,6 +43,7 @@ class Shared:
         self.group = settings.compact.group
         self.partitions = settings.partition_count
         self.rules = rules_of(settings.compact)
+        self.compress = settings.compact.compression == "lz4"
         self.max_batch = settings.compact.max_batch
         self.session_timeout = settings.compact.session_timeout
         self.identities = identities

@@ -138,7 +138,7 @@ class Table:
     async def revoke(self, deadline: float) -> None:
         """Finish what is under way within `deadline` seconds, and own nothing any more."""
         tasks = list(self._tasks.values())
-        self.claims |= {owner.partition for owner in self.owners()}
+        self.claims |= {owner.partition for owner in self._owned.values() if owner.taken_up}
         for partition, owner in self._owned.items():
             owner.close()
             if not owner.active:  # being taken up: there is nothing to finish

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 from processors.compactor.messages import Output
@@ -54,11 +54,11 @@ def _packed(output: Output) -> list[list[RecordBatch]]:
 
 
 async def _all(*under_way: Awaitable[Any]) -> list[Any]:
-    """What each comes to; when one fails, its error, once all have ended."""
+    """What each comes to; when one fails, its error (a fence before any other), once all have ended."""
     results = await asyncio.gather(*under_way, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
+    errors = [result for result in results if isinstance(result, BaseException)]
+    if errors:
+        raise next((error for error in errors if isinstance(error, ProducerFenced)), errors[0])
     return results
 
 
@@ -80,7 +80,6 @@ class Writer:
         """
         self._topics, self._group, self._partition = topics, group, partition
         self._timeout, self._step = timeout, step
-        self._compress = True
         self._producer = AIOKafkaProducer(
             **options,
             transactional_id=f"{group}-{partition}",
@@ -115,10 +114,18 @@ class Writer:
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._commit(output, next_offset, mark)
-        except ProducerFenced as error:
-            raise FencedError("fenced by another worker") from error
-        except (KafkaError, TimeoutError, OSError, AssertionError) as error:  # aiokafka asserts its state machine
+        # aiokafka asserts its state machine; an IllegalOperation is what is sent after its sender has died.
+        except (KafkaError, IllegalOperation, TimeoutError, OSError, AssertionError) as error:
+            if isinstance(error, ProducerFenced) or self._fenced():
+                raise FencedError("fenced by another worker") from error
             raise TransactionError(f"{type(error).__name__}: {error}") from error
+
+    def _fenced(self) -> bool:
+        """Whether the producer's sender has died of a fence: then whatever else failed, failed of that."""
+        task = self._producer._sender.sender_task
+        return (
+            task is not None and task.done() and not task.cancelled() and isinstance(task.exception(), ProducerFenced)
+        )
 
     async def _commit(self, output: Output, next_offset: int, mark: str) -> Ends:
         await self._producer.begin_transaction()
@@ -158,6 +165,9 @@ class Writer:
 
     async def close(self) -> None:
         """Let go of it within `CLOSE_SECONDS`, whatever Kafka does; an open transaction is left to the next owner."""
+        waiter = self._producer._txn_manager._transaction_waiter
+        if waiter is not None and waiter.done():  # after a fence, with an error that nobody has waited for
+            _seen(waiter)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._producer.stop()

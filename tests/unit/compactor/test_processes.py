@@ -1,10 +1,14 @@
 """Several processes of one worker: what each is told, and how many workers a group has."""
 
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from yarl import URL
 
-from processors.compactor.app import advertised_url, member_url, workers_behind
+from processors.compactor.app import advertised_url, holders, member_url
+from processors.compactor.claims import workers_behind
 from processors.compactor.processes import settings_of
 from schemas.settings import Compact, Lookup, Settings
 
@@ -25,13 +29,30 @@ def test_each_has_a_port_a_store_and_a_url_of_its_own() -> None:
 
 
 def test_static_members_have_names_of_their_own() -> None:
-    assert [each.compact.instance_id for each in told(instance="blue")] == ["blue", "blue-1", "blue-2"]
+    assert [each.compact.instance_id for each in told(instance="blue")] == ["blue", "blue.process-1", "blue.process-2"]
 
 
-@pytest.mark.parametrize("url", ["http://blue.example:7000", "https://blue.example:7000/x"])
-def test_an_advertised_url_gets_the_ports(url: str) -> None:
-    ports = [urlsplit(advertised_url(each)).port for each in told(url=url)]
-    assert ports == [7000, 7001, 7002]
+@pytest.mark.parametrize(
+    ("url", "first"),
+    [("http://blue.example:7000", 7000), ("https://blue.example:8000/x", 8000), ("https://blue.example", 443)],
+)
+def test_an_advertised_url_gets_the_ports(url: str, first: int) -> None:
+    found = [urlsplit(advertised_url(each)) for each in told(url=url)]
+    assert [each.port for each in found] == [first, first + 1, first + 2]
+    assert {each._replace(netloc=each.hostname or "").geturl() for each in found} == {url.replace(f":{first}", "")}
+
+
+def test_a_host_may_be_an_ipv6_address() -> None:
+    own = settings_of(Settings(lookup=Lookup(host="::1", port=7000), compact=Compact(processes=2)), 1)
+    assert advertised_url(own) == "http://[::1]:7001"
+
+
+@pytest.mark.parametrize("url", ["http://h:7000", "http://h:7000#w", "http://h:7000/x#w"])
+def test_the_url_of_a_holder_is_the_one_it_advertises(url: str) -> None:
+    """Faust puts a member's URL through yarl, which adds a slash before a fragment."""
+    told = SimpleNamespace(external_topics_metadata=lambda: {str(URL(url)): {"t": [3]}})
+    app: Any = SimpleNamespace(assignor=told)
+    assert holders(app, "t") == {3: url.partition("#")[0]}
 
 
 def test_processes_of_one_worker_count_as_one() -> None:
