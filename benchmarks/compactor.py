@@ -35,7 +35,9 @@ def arguments(given: list[str]) -> argparse.Namespace:
     """What to run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compactor", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small sizes, one round")
-    parser.add_argument("--rounds", type=int, help="alternating runs of each contender (5)")
+    parser.add_argument(
+        "--rounds", type=int, nargs="+", help="alternating runs of each contender (5); one for each size"
+    )
     parser.add_argument("--selectors", type=int, nargs="+", help="sizes (100000 1000000)")
     parser.add_argument("--mixed", type=int, help="records of the 95 %% unchanged mix in a round (300000)")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, help="who runs (all)")
@@ -43,8 +45,10 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--no-outages", action="store_true", help="leave out restarts and kills")
     parser.add_argument("--output", type=Path, help="JSON file (benchmarks/results/compactor.json)")
     asked = parser.parse_args(given)
-    asked.rounds = asked.rounds or (1 if asked.quick else 5)
     asked.selectors = asked.selectors or ([3_000] if asked.quick else [100_000, 1_000_000])
+    asked.rounds = asked.rounds or [1 if asked.quick else 5]
+    if len(asked.rounds) == 1:
+        asked.rounds *= len(asked.selectors)
     asked.mixed = asked.mixed or (3_000 if asked.quick else 300_000)
     asked.contenders = asked.contenders or list(CONTENDERS)
     asked.output = asked.output or RESULTS / ("compactor-quick.json" if asked.quick else "compactor.json")
@@ -79,7 +83,6 @@ def measure(asked: argparse.Namespace, broker: Broker, work: Path) -> dict[str, 
     contenders = [CONTENDERS[name] for name in asked.contenders]
     document: dict[str, Any] = {
         "machine": machine(),
-        "rounds": asked.rounds,
         "contenders": {each.name: each.settings for each in contenders},
         "sizes": [],
         "outages": [],
@@ -89,8 +92,8 @@ def measure(asked: argparse.Namespace, broker: Broker, work: Path) -> dict[str, 
     for each in contenders:
         most = f" (timed on {each.most:,} records at most; rates are compared)" if each.most else ""
         say(f"{each.name}: {each.settings}{most}")
-    for selectors in sorted(asked.selectors):
-        plan = Plan(rounds=asked.rounds, selectors=selectors, mixed=asked.mixed)
+    for selectors, rounds in sorted(zip(asked.selectors, asked.rounds, strict=True)):
+        plan = Plan(rounds=rounds, selectors=selectors, mixed=asked.mixed)
         course = Course(broker, contenders, plan, work, say)
         say(f"\n{selectors:,} selectors; load average {machine()['load_1m']}")
         try:
@@ -112,6 +115,7 @@ def run_course(course: Course, selectors: int) -> dict[str, Any]:
     mixed = summary.figures(course.mixed())
     return {
         "selectors": selectors,
+        "rounds": course.plan.rounds,
         "new": {"figures": new, "ratios": summary.ratios(new, summary.NEW)},
         "mixed": {"figures": mixed, "ratios": summary.ratios(mixed, summary.MIXED)},
     }

@@ -36,7 +36,7 @@ def draw(document: Mapping[str, Any], target: Path) -> None:
     where = document["machine"]
     figure.suptitle("Compactor: records a second, one worker unless it says otherwise", fontsize=14)
     figure.supxlabel(
-        f"{where['cores']} cores with Kafka on them, {where['processor']}; median of {document['rounds']} alternating "
+        f"{where['cores']} cores with Kafka on them, {where['processor']}; medians of {_rounds(sizes)} alternating "
         f"runs, whiskers lowest and highest; {where['measured_at'][:10]}",
         fontsize=8,
     )
@@ -93,6 +93,10 @@ def _processor(axes: Axes, size: Mapping[str, Any]) -> None:
     axes.tick_params(axis="y", labelsize=8)
     axes.set_title("Processor time of the contender, every selector new", fontsize=10)
     axes.set_xlabel("microseconds per record", fontsize=8)
+
+
+def _rounds(sizes: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{size['rounds']} ({_short(size['selectors'])})" for size in sizes)
 
 
 def _short(selectors: int) -> str:

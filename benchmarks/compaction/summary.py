@@ -102,11 +102,11 @@ def markdown(document: Mapping[str, Any]) -> str:
     where = document["machine"]
     found = [
         f"Measured {where['measured_at'][:10]} on {where['cores']} cores ({where['processor']}, {where['memory_gib']} "
-        f"GiB, load {where['load_1m']} before), Python {where['python']}; medians of {document['rounds']} rounds."
+        f"GiB, load {where['load_1m']} before), Python {where['python']}."
     ]
     for size in document["sizes"]:
         for mix, title in (("new", "every selector new"), ("mixed", "known selectors, 95 % unchanged")):
-            found += ["", f"**{size['selectors']:,} selectors, {title}**", ""]
+            found += ["", f"**{size['selectors']:,} selectors, {title}** (median of {size['rounds']})", ""]
             found += ["| contender | records/s | lowest to highest | CPU us/record | peak MiB | start s |"]
             found += ["|---|---|---|---|---|---|"]
             found += [_row(name, each) for name, each in size[mix]["figures"].items()]
