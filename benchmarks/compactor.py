@@ -123,7 +123,7 @@ def run_course(course: Course, selectors: int) -> dict[str, Any]:
 
 def outages(course: Course, contender: Contender, asked: argparse.Namespace) -> list[dict[str, Any]]:
     """Restart with and without the local state, and the loss of one of two workers."""
-    times = range(1 if asked.quick else 3)
+    times = range(min(3, course.plan.rounds))
     settle = 5.0 if asked.quick else 60.0  # until the standby copies are filled
     planned: list[tuple[str, float | None, Callable[[], Outage]]] = [
         ("restart with local state", 10.0, lambda: restart(course, contender, keep_state=True)),

@@ -170,6 +170,12 @@ class Feed:
         await asyncio.gather(*sent)
         self.written += count
 
+    async def put(self, report: Report) -> None:
+        """Write this one; it is confirmed when this returns."""
+        key = report.selector.encode()
+        partition = partition_of(key, self._settings.partition_count)
+        await self._producer.send_and_wait(topics(self._settings).reports.name, encode(report), key, partition)
+
     def _record(self) -> tuple[bytes, bytes, int]:
         dice = self._random
         selector = dice.choice(self._selectors)

@@ -62,6 +62,11 @@ class Intake:
         if len(self._queue) >= QUEUE:
             self._source.pause(self._partition)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._queue
+
     def close(self) -> None:
         """Let `take` give nothing any more."""
         self.closing.set()

@@ -20,6 +20,11 @@ class Owner(Protocol):
     copy: Copy
     partition: int
     next_offset: int
+    active: bool
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that was fetched waits or is being applied."""
 
     @property
     def complete(self) -> bool:
@@ -34,6 +39,9 @@ class View(Protocol):
 
     def lag(self, owner: Owner) -> int | None:
         """Records not applied yet; None: not known now."""
+
+    async def current(self, owner: Owner) -> bool:
+        """Whether all is applied that is on the log now; may wait a little for it."""
 
     def holders(self) -> dict[int, str]:
         """The URL of the worker that holds each partition."""
@@ -60,21 +68,26 @@ class Lookup:
         remote: dict[str, list[str]] = defaultdict(list)
         parts: list[SelectorsAnswer] = []
         holders = self._view.holders()
+        own: list[Awaitable[SelectorsAnswer]] = []
         for partition, some in wanted.items():
             owner = self._view.owner(partition)
             if owner is not None:
-                parts.append(self._own(owner, some))
+                own.append(self._own(owner, some))
             else:
                 remote[self._elsewhere(holders, partition, hop)].extend(some)
-        parts += await _all(self._peers.selectors(url, some) for url, some in remote.items())
+        parts += await _all([*own, *(self._peers.selectors(url, some) for url, some in remote.items())])
         return SelectorsAnswer(
             selectors=[found for part in parts for found in part.selectors],
             unknown=[selector for part in parts for selector in part.unknown],
             as_of=sorted((at for part in parts for at in part.as_of), key=lambda at: at.partition),
         )
 
-    def _own(self, owner: Owner, selectors: list[str]) -> SelectorsAnswer:
-        states = owner.copy.load([selector.encode() for selector in selectors])
+    async def _own(self, owner: Owner, selectors: list[str]) -> SelectorsAnswer:
+        keys = [selector.encode() for selector in selectors]
+        states = owner.copy.load(keys)
+        if any(not isinstance(state, Latest) for state in states.values()):
+            await self._must_be_sure(owner)
+            states = owner.copy.load(keys)
         as_of = self._as_of(owner)
         found: list[SelectorAnswer] = []
         unknown: list[str] = []
@@ -84,8 +97,6 @@ class Lookup:
                 found.append(answer_of(state, as_of))
             else:
                 unknown.append(selector)
-        if unknown:
-            self._must_be_sure(owner)
         return SelectorsAnswer(selectors=found, unknown=unknown, as_of=[as_of])
 
     async def account(self, username: str, hop: bool) -> AccountAnswer:
@@ -95,7 +106,7 @@ class Lookup:
             UnavailableError: a partition cannot answer now.
         """
         owners = [owner for partition in range(self._partitions) if (owner := self._view.owner(partition))]
-        parts = [self._own_account(owner, username) for owner in owners]
+        parts = await _all(self._own_account(owner, username) for owner in owners)
         if not hop:
             holders = self._view.holders()
             missing = set(range(self._partitions)) - {owner.partition for owner in owners}
@@ -112,16 +123,25 @@ class Lookup:
             as_of=[as_of[partition] for partition in sorted(as_of)],
         )
 
-    def _own_account(self, owner: Owner, username: str) -> AccountAnswer:
+    async def _own_account(self, owner: Owner, username: str) -> AccountAnswer:
+        await self._must_be_sure(owner)
         as_of = self._as_of(owner)
         found = [answer_of(latest, as_of) for latest in owner.copy.account(username)]
-        self._must_be_sure(owner)
         return AccountAnswer(username=username, selectors=found, as_of=[as_of])
 
     def _as_of(self, owner: Owner) -> AsOf:
         return AsOf(partition=owner.partition, offset=owner.next_offset, lag=self._view.lag(owner))
 
-    def _must_be_sure(self, owner: Owner) -> None:
+    async def _must_be_sure(self, owner: Owner) -> None:
+        """What is not in the table now is not on the log either.
+
+        Raises:
+            UnavailableError: nobody can say that now.
+        """
+        if not await self._view.current(owner):
+            raise UnavailableError(f"partition {owner.partition} has not yet applied all that is on the log")
+        if self._view.owner(owner.partition) is not owner:
+            raise UnavailableError(f"partition {owner.partition} is being taken over or read in")
         if not self._view.confirmed():
             raise UnavailableError(
                 f"partition {owner.partition}: Kafka has not confirmed of late that it is still here"

@@ -9,19 +9,17 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.errors import KafkaError
 
-from processors.compactor.batch import Folded, fold
 from processors.compactor.copy import Copy
 from processors.compactor.intake import Batch, Intake
+from processors.compactor.merging import Merging
 from processors.compactor.messages import Output
 from processors.compactor.offsets import mark_of, mark_text, verify
-from processors.compactor.reading import Log, Read, read
-from processors.compactor.rules import UNCHANGED, State
-from processors.compactor.values import Values, decode
+from processors.compactor.reading import Log
 from processors.compactor.writer import FencedError, TransactionError, Writer
 from processors.log_record import LogRecord
 
@@ -30,12 +28,6 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger(__name__)
 
-# Records merged in one turn of the event loop, about 3 ms. Every partition takes its turn, and a transaction needs ten
-# of them: with 1000, four partitions spent half of the time waiting for each other (20,000 instead of 29,000 a second).
-SLICE: Final = 128
-# Records read in one turn, about 2 ms. In a pause of the loop the consumer's thread takes Python's lock for 0.5 ms.
-READ_SLICE: Final = 1024
-CHUNK: Final = 4096  # records whose states are read at once, in a thread: 1 to 5 ms
 FIRST_RETRY_SECONDS: Final = 0.2
 LAST_RETRY_SECONDS: Final = 5.0
 
@@ -47,6 +39,7 @@ class Ownership:
         self.copy = copy
         self.partition = copy.partition
         self.active = False
+        self._at_rest = False
         self.taken_up = False  # it was active once: the copy is complete, or nearly so
         self.next_offset = 0
         self._shared = shared
@@ -55,12 +48,17 @@ class Ownership:
         self._gap: tuple[int, int] | None = None
         self._writer: Writer | None = None
         self._mark = mark_of(shared.identities)
-        self._known = shared.known()
+        self._merging = Merging(copy, self._log, shared, shared.known())
 
     @property
     def complete(self) -> bool:
         """Whether the table holds all that it held before a rebuild: only then is an unknown selector unknown."""
         return self.next_offset >= self._mark.until
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that was fetched waits or is being applied."""
+        return self._at_rest and self._intake.empty
 
     def offer(self, batch: Batch) -> None:
         """Take a fetched batch."""
@@ -130,7 +128,8 @@ class Ownership:
             copy.restart(self._mark.rebuilt)
             raise TransactionError(f"Kafka lost commits ({copy.position.source} applied, {committed.offset} known)")
         # New ones: those of before may know of a batch that failed. The copy's own are of what it holds.
-        self._known, copy.known = copy.known or shared.known(), None
+        self._merging = Merging(copy, self._log, shared, copy.known or shared.known())
+        copy.known = None
         await shared.source.seek(self.partition, self.next_offset)
         self._gap = None
         self.active = self.taken_up = True
@@ -140,8 +139,11 @@ class Ownership:
         )
 
     async def _work(self) -> None:
+        self._at_rest = True
         while batches := await self._intake.take():
+            self._at_rest = False
             await self._work_off(batches)
+            self._at_rest = True
 
     async def _work_off(self, batches: Sequence[Batch]) -> None:
         records = [record for batch in batches for record in batch.records if record.offset >= self.next_offset]
@@ -174,44 +176,10 @@ class Ownership:
         assert self._writer is not None
         begun = time.monotonic()
         output = Output(compress=self._shared.compress)
-        await self._fold(records, output)
+        await self._merging.fold(records, output)
         next_offset = records[-1].offset + 1
         ends = await self._writer.commit(output, next_offset, mark_text(self._mark))
         self.copy.apply(output, ends.latest, ends.removals, next_offset)
         self._shared.step("stored")
         self.next_offset = next_offset
         self._shared.count(output, len(records), time.monotonic() - begun)
-
-    async def _fold(self, records: Sequence[LogRecord], output: Output) -> None:
-        """Merge the records into `output`; the states of what may change something are read in a thread."""
-        states: dict[bytes, State] = {}
-        for start in range(0, len(records), CHUNK):
-            news = await self._news(records[start : start + CHUNK], output)
-            if wanted := {record[0] for record in news} - states.keys():
-                states.update(decode(await self._load(list(wanted))))
-            for at in range(0, len(news), SLICE):
-                self._merge(news[at : at + SLICE], states, output)
-                await asyncio.sleep(0)
-
-    async def _news(self, records: Sequence[LogRecord], output: Output) -> list[Read]:
-        """Those of `records` that may change something; the others are counted."""
-        found: list[Read] = []
-        moving: set[bytes] = set()
-        for at in range(0, len(records), READ_SLICE):
-            part = records[at : at + READ_SLICE]
-            good, bad = read(part, self._log, self._shared.rules.future_tolerance)
-            news = self._known.news(good, moving)
-            output.add(Folded({}, [], bad, {UNCHANGED: len(good) - len(news)}))
-            found += news
-            await asyncio.sleep(0)
-        return found
-
-    def _merge(self, records: Sequence[Read], states: dict[bytes, State], output: Output) -> None:
-        part = fold(records, states, self._log, self._shared.rules)
-        output.add(part)
-        after = {key: move[1] for key, move in part.moves.items()}
-        self._known.learn(records, states, after)
-        states.update(after)
-
-    def _load(self, keys: Sequence[bytes]) -> Awaitable[Values]:
-        return asyncio.get_running_loop().run_in_executor(self._shared.readers, self.copy.values, keys)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import uvloop
 from aiohttp import web
+from aiokafka.errors import KafkaError
 
 from processors.compactor.app import CompactorApp, advertised_url, holders, make_app
 from processors.compactor.lookup import Lookup
@@ -195,6 +196,14 @@ class Worker:
     def owner(self, partition: int) -> Ownership | None:
         """The owner of a partition, if it is this worker and it is caught up."""
         return None if self._table is None else self._table.owner(partition)
+
+    async def current(self, owner: Any) -> bool:
+        """Whether all is applied that is on the log now."""
+        try:
+            freshness = None if self._table is None else self._table.freshness
+            return freshness is not None and await freshness.current(owner)
+        except (KafkaError, OSError, TimeoutError):
+            return False
 
     def lag(self, owner: Any) -> int | None:
         """Records not applied yet."""

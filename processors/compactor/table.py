@@ -14,6 +14,7 @@ from typing import Any, Final
 from aiokafka.errors import KafkaError
 
 from processors.compactor.copy import Copy
+from processors.compactor.freshness import Freshness
 from processors.compactor.intake import Batch, Source
 from processors.compactor.metrics import Metrics
 from processors.compactor.ownership import Ownership
@@ -66,6 +67,7 @@ class Table:
         self._watcher: asyncio.Task[None] | None = None
         self._shared: Shared | None = None
         self._warming: Warming | None = None
+        self.freshness: Freshness | None = None
 
     async def start(self) -> None:
         """Connect; waits while Kafka is away.
@@ -79,6 +81,7 @@ class Table:
         await self._patiently(shared.offsets.start)
         self._shared = shared
         self._warming = Warming(self._store, shared.known)
+        self.freshness = Freshness(shared.tail.source_end)
         shared.tail.watch(self._ended)
         self._watcher = asyncio.create_task(self._watch(), name="table-watch")
         self._watcher.add_done_callback(self._ended)

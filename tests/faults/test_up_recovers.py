@@ -88,9 +88,16 @@ def children(pipeline: Pipeline) -> dict[str, int]:
     return found
 
 
+class NotReadyError(Exception):
+    """Says what a role answers that is not ready."""
+
+
 def ready(pipeline: Pipeline) -> bool:
-    roles = ("ingest", "lookup", "sink", "dashboard")
-    return all(httpx.get(pipeline.url(role, "/readyz"), timeout=3.0).status_code == 200 for role in roles)
+    for role in ("ingest", "lookup", "sink", "dashboard"):
+        answer = httpx.get(pipeline.url(role, "/readyz"), timeout=3.0)
+        if answer.status_code != 200:
+            raise NotReadyError(f"{role}: {answer.text}")
+    return True
 
 
 async def test_kills_lose_nothing_and_double_nothing(pipeline: Pipeline) -> None:
@@ -114,7 +121,7 @@ def attack(pipeline: Pipeline, names: list[str], chance: random.Random) -> None:
         os.kill(before[name], signal.SIGKILL)
         elapse(chance.uniform(0, 0.5), "kills at random moments of each other's recovery")
     until(lambda: set(children(pipeline)) == set(MARKS), f"all run again after {names}", RECOVERED)
-    until(lambda: ready(pipeline), f"ready again after {names}", RECOVERED, bearing=(httpx.HTTPError,))
+    until(lambda: ready(pipeline), f"ready again after {names}", RECOVERED, bearing=(httpx.HTTPError, NotReadyError))
     after = children(pipeline)
     assert {name for name in MARKS if after[name] != before[name]} == set(names)
 

@@ -1,6 +1,7 @@
 """One worker and several: what is on the topics, what lookups say, and where a restart begins."""
 
 import argparse
+import asyncio
 import json
 import os
 import signal
@@ -230,6 +231,19 @@ async def test_one_worker_in_two_processes(topics_for: SettingsWithTopics, start
     until(lambda: halves(worker), "both are back", 60.0)
     assert await differences(settings) == []
     worker.stop()
+
+
+async def test_what_is_confirmed_is_found_at_once(topics_for: SettingsWithTopics, start_worker: StartWorker) -> None:
+    """A phone's report is on the log some milliseconds before it is in the table: a lookup in between waits."""
+    settings = await topics_for()
+    worker = start_worker(settings).wait_ready()
+    async with Feed(settings, seed=1) as feed:
+        for number in range(60):
+            selector = f"now-{number}"
+            await feed.put(a_report(selector))
+            found = await asyncio.to_thread(worker.get, f"/v1/selectors/{selector}")
+            assert found.status_code == 200, found.text
+    assert worker.get("/v1/selectors/never").status_code == 404
 
 
 def halves(worker: Worker) -> bool:
