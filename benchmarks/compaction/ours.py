@@ -70,16 +70,16 @@ def one(given: Settings) -> int:
 def stamp_first_read(spec: Spec) -> None:
     """Stamp when the first records are about to be parsed: what was fetched while a partition is being taken up (its
     former owner fenced, its table caught up) is fetched again, so the first fetch says nothing."""
-    from processors.compactor import ownership
+    from processors.compactor import merging
 
-    original = ownership.read
+    original = merging.read
 
     def read(*given: Any) -> Any:
-        ownership.read = original
+        merging.read = original
         spec.first()
         return original(*given)
 
-    ownership.read = read
+    merging.read = read
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     if not found:
         return _fail("no selector is known for this account")
     if not arguments.yes and not _agreed(found):
-        return _fail("nothing was changed")
+        how = "" if sys.stdin.isatty() else "; nobody can be asked here: --yes says that it is meant"
+        return _fail(f"nothing was changed{how}")
     say = (lambda _: None) if arguments.json else print
     done = asyncio.run(forget(settings, found, arguments.username, arguments.wait, say))
     (_print_json if arguments.json else _print)(done)

@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         task = Task(arguments.file, form_of(arguments.file, arguments.format), arguments.rate, arguments.again)
         return _run(arguments, settings, task)
     except AlreadyError as done:
-        _print(arguments.json, done.counts)
-        print("pushtokens: this file has been imported (--again imports it once more)", file=sys.stderr)
+        _print(arguments.json, done.counts, "imported before")
+        print("pushtokens: this file has been imported, nothing was sent (--again sends it once more)", file=sys.stderr)
         return 0
     except (BusyError, TopicMissingError) as error:
         return _fail(str(error))
@@ -86,7 +86,7 @@ def _run(arguments: argparse.Namespace, settings: Settings, task: Any) -> int:
             counts = asyncio.run(work.run(settings, task, told.bad, moved))
     if told.number > SHOWN:
         print(f"… and {told.number - SHOWN} more bad lines", file=sys.stderr)
-    _print(arguments.json, counts)
+    _print(arguments.json, counts, "would be imported" if arguments.check else "imported")
     if counts.overtaken:
         text = f"{counts.overtaken} of them were forgotten while this ran"
         print(f"pushtokens: {text}: run that `pushtokens forget` once more", file=sys.stderr)
@@ -114,11 +114,11 @@ def _bar(path: Path, *, shown: bool) -> Iterator[tuple[Progress, Any]]:
         yield progress, progress.add_task("0 records", total=path.stat().st_size)
 
 
-def _print(as_json: bool, counts: Any) -> None:
+def _print(as_json: bool, counts: Any, what: str) -> None:
     if as_json:
         print(json.dumps(msgspec.to_builtins(counts), indent=2))
     else:
-        print(f"{counts.sent} imported, {counts.bad} bad, {counts.forgotten} left out because they were forgotten")
+        print(f"{counts.sent} {what}, {counts.bad} bad, {counts.forgotten} left out because they were forgotten")
 
 
 def _fail(text: str, code: int = 1) -> int:
