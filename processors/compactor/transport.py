@@ -16,7 +16,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, cast
 
-import uvloop
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from faust.transport.consumer import ensure_TP
@@ -91,7 +90,8 @@ class Consumer(FaustConsumer):
         self._read_offset = _NoOffsets()
 
     def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, thread_loop=uvloop.new_event_loop(), beacon=self.beacon)
+        # asyncio's own loop: on uvloop the coordinator's heartbeat did not come back after one kill of Kafka in a dozen.
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     @property
     def _table(self) -> Table:
