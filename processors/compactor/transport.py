@@ -90,7 +90,7 @@ class Consumer(FaustConsumer):
         self._read_offset = _NoOffsets()
 
     def _new_consumer_thread(self) -> ConsumerThread:
-        # asyncio's own loop: on uvloop the coordinator's heartbeat did not come back after one kill of Kafka in a dozen.
+        # asyncio's own loop: on uvloop the heartbeat did not come back after one kill of Kafka in a dozen.
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     @property
