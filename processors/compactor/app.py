@@ -15,10 +15,11 @@ from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types import TP, EventT, Message, StreamT
 from yarl import URL
 
-from processors.compactor.claims import Claim, granted, workers_behind
+from processors.compactor.claims import Claim, granted
 from processors.compactor.intake import Batch
 from processors.compactor.table import Table
 from processors.compactor.transport import Consumer, Reports, Transport
+from processors.compactor.urls import member_url, reached_at, workers_behind
 from schemas.kafka_client import client_options
 from schemas.settings import Settings
 from schemas.topics import topics
@@ -56,16 +57,6 @@ class Lists(faust.Schema[Any, Any]):
         return decode
 
 
-def member_url(settings: Settings) -> str:
-    """How other workers reach this one's lookup; with a fragment if it is one process of several of a worker."""
-    return settings.lookup.advertised_url or f"http://{settings.lookup.host}:{settings.lookup.port}"
-
-
-def advertised_url(settings: Settings) -> str:
-    """How other workers reach this one's lookup."""
-    return member_url(settings).partition("#")[0]
-
-
 def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException], None]) -> CompactorApp:
     """The app; `app.table` has to be set before it is started.
 
@@ -75,7 +66,6 @@ def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException
         fail: called with what the worker cannot go on from.
     """
     compact = settings.compact
-
     topic_name = topics(settings).reports.name
 
     class Assignor(PartitionAssignor):
@@ -160,11 +150,7 @@ def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException
 def holders(app: CompactorApp, topic: str) -> dict[int, str]:
     """Which worker (URL) holds each partition of `topic`, as of the last rebalance."""
     distribution = cast(PartitionAssignor, app.assignor).external_topics_metadata()
-    return {
-        partition: url.partition("#")[0].rstrip("/")
-        for url, held in distribution.items()
-        for partition in held.get(topic, ())
-    }
+    return {partition: reached_at(url) for url, held in distribution.items() for partition in held.get(topic, ())}
 
 
 def _security(settings: Settings) -> dict[str, Any]:

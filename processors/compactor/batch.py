@@ -1,6 +1,6 @@
 """A batch of one partition, folded into what is to be written: pure, so that a crash anywhere leaves nothing half done.
 
-Several updates of a selector in one batch become one message on `latest`; every change still gets its own.
+Several updates of a selector in one part of a batch become one message on `latest`; every change still gets its own.
 """
 
 from collections.abc import Mapping, Sequence

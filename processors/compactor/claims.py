@@ -5,9 +5,8 @@ does not exist (a store from another cluster, a topic made again with fewer) mak
 store has a copy must not take a partition from a member that works on it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 
 class Claim(NamedTuple):
@@ -26,8 +25,3 @@ def granted(claims: Mapping[str, Claim], partitions: int) -> dict[str, list[int]
         )
         for member, claim in claims.items()
     }
-
-
-def workers_behind(urls: Iterable[str]) -> int:
-    """How many workers these members are: the processes of one have the same fragment in their URLs."""
-    return len({urlsplit(url).fragment or url for url in urls})

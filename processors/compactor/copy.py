@@ -133,14 +133,10 @@ class Copy:
                 position,
             )
             self._store.write(self.partition, write)
-            for key in (*puts, *gone):
-                self.forget(key)
+            if self.known is not None:
+                for key in (*puts, *gone):
+                    self.known.forget(key)
         self.position = position
-
-    def forget(self, key: bytes) -> None:
-        """What was known of a selector is no longer so."""
-        if self.known is not None:
-            self.known.forget(key)
 
     def apply(self, output: Output, next_latest: int, next_removals: int, source: int) -> None:
         """Take over a batch that Kafka has committed; `source` is the next offset of `reports`."""

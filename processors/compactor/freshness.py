@@ -44,9 +44,10 @@ class Freshness:
         Raises:
             aiokafka.errors.KafkaError, TimeoutError: Kafka cannot be asked now.
         """
+        begun = time.monotonic()
         async with asyncio.timeout(WAIT_SECONDS):
             end = await self._end(owner.partition)
-        begun = still = time.monotonic()
+        still = time.monotonic()
         while owner.next_offset < end:
             now = time.monotonic()
             if not owner.active or now - begun > WAIT_SECONDS:

@@ -93,13 +93,12 @@ class Known:
             if before[key] is None and state is not None:
                 continue
             if isinstance(state, Latest) and settled(state, report):
-                self._put(hash(key) or 1, _print(report.selector, report.username, report.calls, report.other), state)
+                self._put(key, _print(report.selector, report.username, report.calls, report.other), state)
             else:
                 self.forget(key)
 
-    def fill(self, state: Latest) -> None:
+    def fill(self, key: bytes, state: Latest) -> None:
         """Note a state that the store holds: a report that says the same is not news."""
-        key = hash(state.selector.encode()) or 1
         self._put(key, _print(state.selector, state.username, _pair(state.calls), _pair(state.other)), state)
 
     def forget(self, key: bytes) -> None:
@@ -110,7 +109,8 @@ class Known:
             self._keys[at] = self._prints[at] = self._seen[at] = _FREE
             self._held -= 1
 
-    def _put(self, tag: int, fingerprint: int, state: Latest) -> None:
+    def _put(self, key: bytes, fingerprint: int, state: Latest) -> None:
+        tag = hash(key) or 1
         at = self._place(tag)
         if self._keys[at] != tag:
             if self._keys[at] == _FREE:

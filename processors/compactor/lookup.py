@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from processors.compactor import freshness
 from processors.compactor.copy import Copy
 from processors.compactor.peers import Peers, UnavailableError
 from schemas.lookup import AccountAnswer, AsOf, SelectorAnswer, SelectorsAnswer, answer_of
@@ -14,17 +15,10 @@ from schemas.records import Latest
 Answer = TypeVar("Answer")
 
 
-class Owner(Protocol):
+class Owner(freshness.Owner, Protocol):
     """A partition that this worker owns and is caught up with."""
 
     copy: Copy
-    partition: int
-    next_offset: int
-    active: bool
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing that was fetched waits or is being applied."""
 
     @property
     def complete(self) -> bool:

@@ -48,7 +48,7 @@ class Ownership:
         self._gap: tuple[int, int] | None = None
         self._writer: Writer | None = None
         self._mark = mark_of(shared.identities)
-        self._merging = Merging(copy, self._log, shared, shared.known())
+        self._merging: Merging | None = None
 
     @property
     def complete(self) -> bool:
@@ -173,7 +173,7 @@ class Ownership:
         return True
 
     async def _process(self, records: Sequence[LogRecord]) -> None:
-        assert self._writer is not None
+        assert self._writer is not None and self._merging is not None, "the partition is not taken up"
         begun = time.monotonic()
         output = Output(compress=self._shared.compress)
         await self._merging.fold(records, output)

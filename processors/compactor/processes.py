@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from processors.compactor.urls import member_url
 from schemas.settings import Settings
 
 logger: Final = logging.getLogger(__name__)
@@ -45,8 +46,7 @@ def settings_of(settings: Settings, number: int) -> Settings:
     """The settings of the process `number` of a worker: a port, a store and a URL of its own. The first one has its
     store where a single process has it. The URL's fragment names the worker: so its processes are known as one."""
     lookup, compact = settings.lookup, settings.compact
-    host = f"[{lookup.host}]" if ":" in lookup.host else lookup.host
-    url = urlsplit(lookup.advertised_url or f"http://{host}:{lookup.port}")
+    url = urlsplit(member_url(settings))
     port = (url.port or {"http": 80, "https": 443}.get(url.scheme, lookup.port)) + number
     worker = compact.instance_id or socket.gethostname()  # a static member comes back on any machine (KIP-345)
     own = url._replace(netloc=f"{url.netloc.removesuffix(f':{url.port}')}:{port}", fragment=f"{worker}-{lookup.port}")

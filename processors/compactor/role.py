@@ -12,7 +12,7 @@ import uvloop
 from aiohttp import web
 from aiokafka.errors import KafkaError
 
-from processors.compactor.app import CompactorApp, advertised_url, holders, make_app
+from processors.compactor.app import CompactorApp, holders, make_app
 from processors.compactor.lookup import Lookup
 from processors.compactor.lookup_http import KeyNeededError, make_server, must_have_key
 from processors.compactor.metrics import Metrics
@@ -24,6 +24,7 @@ from processors.compactor.shared import PartitionsError
 from processors.compactor.store import StoreError
 from processors.compactor.table import Table
 from processors.compactor.transport import Reports
+from processors.compactor.urls import member_url, reached_at
 from processors.compactor.writer import Step
 from processors.log_identity import LogIdentityError, TopicMissingError
 from schemas.kafka_client import client_options
@@ -121,7 +122,7 @@ class Worker:
     async def _serve(self) -> None:
         settings = self._settings
         peers = Peers(settings.lookup)
-        lookup = Lookup(self, peers, settings.partition_count, advertised_url(settings))
+        lookup = Lookup(self, peers, settings.partition_count, reached_at(member_url(settings)))
         server = web.AppRunner(
             make_server(lookup, settings.lookup, self._metrics, self._not_ready), access_log=None, handle_signals=False
         )

@@ -27,9 +27,9 @@ class Warming:
     async def _run(self) -> None:
         for partition in self._store.held():
             known = self._known[partition] = self._make()
-            for count, (_, value) in enumerate(self._store.scan(partition), 1):
+            for count, (key, value) in enumerate(self._store.scan(partition), 1):
                 try:
-                    known.fill(decode_latest(value))
+                    known.fill(key, decode_latest(value))
                 except InvalidRecordError:
                     continue  # whoever needs that state will say so
                 finally:

@@ -4,18 +4,16 @@ of our CloudEvents, as far as they can be written once for many records."""
 from functools import lru_cache
 from typing import Final
 
+from aiokafka.record.util import encode_varint
+
 from schemas.cloudevents import headers, rfc3339
 
 FEW: Final = 8192
 
 
 def _varint(number: int) -> bytes:
-    """ZigZag variable-length encoding, as Protocol Buffers have it."""
-    left, found = number << 1, bytearray()
-    while left > 0x7F:
-        found.append(left & 0x7F | 0x80)
-        left >>= 7
-    found.append(left)
+    found = bytearray()
+    encode_varint(number, found.append)
     return bytes(found)
 
 
@@ -26,7 +24,7 @@ _NULL: Final = b"\x01"  # -1: no key, or no value
 
 
 def varint(number: int) -> bytes:
-    """A length or offset delta (0 or more)."""
+    """A length or offset delta (0 or more) in ZigZag, as Protocol Buffers have it."""
     return SMALL[number] if number < FEW else _varint(number)
 
 

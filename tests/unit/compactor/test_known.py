@@ -69,7 +69,7 @@ def test_what_was_read_from_the_store_is_known() -> None:
     state = once.states[b"S:1"]
     assert isinstance(state, Latest)
     known = fresh(1024)
-    known.fill(state)
+    known.fill(b"S:1", state)
     same = entry(1, report(calls=("c", "a"), other="o", username="ann", at=T0 + 1))
     assert [len(step.news) for step in compact([same], [], known=known, states=once.states).steps] == [0]
     known.forget(b"S:1")
@@ -83,7 +83,7 @@ def test_it_grows_up_to_its_limit_and_forgets_nobody_before() -> None:
         found = compact([entry(0, report(selector=f"S:{number}", calls="c"))], []).states[f"S:{number}".encode()]
         assert isinstance(found, Latest)
         states.append(found)
-        known.fill(found)
+        known.fill(f"S:{number}".encode(), found)
     assert len(known._keys) == 4 * module.SMALLEST  # it would have grown again, but for the limit
     held = sum(tag != 0 for tag in known._keys)
     assert held == known._held

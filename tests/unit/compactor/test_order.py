@@ -56,7 +56,6 @@ class Owner(Ownership):
             source=self.fetching,
             first_offset=first_offset,
             check_log=check_log,
-            known=lambda: None,
         )
         super().__init__(Copy(MemoryStore(), 0, NOW, lambda: 0, fresh_ms=1), shared)
         self.next_offset = 100

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 from yarl import URL
 
-from processors.compactor.app import advertised_url, holders, member_url
-from processors.compactor.claims import workers_behind
+from processors.compactor.app import holders
 from processors.compactor.processes import settings_of
+from processors.compactor.urls import member_url, reached_at, workers_behind
 from schemas.settings import Compact, Lookup, Settings
 
 
@@ -23,7 +23,9 @@ def told(*, url: str = "", instance: str = "") -> list[Settings]:
 def test_each_has_a_port_a_store_and_a_url_of_its_own() -> None:
     found = told()
     assert [each.lookup.port for each in found] == [7000, 7001, 7002]
-    assert [advertised_url(each) for each in found] == [f"http://127.0.0.1:{port}" for port in (7000, 7001, 7002)]
+    assert [reached_at(member_url(each)) for each in found] == [
+        f"http://127.0.0.1:{port}" for port in (7000, 7001, 7002)
+    ]
     assert [each.data_dir for each in found] == ["/d", "/d/compactor/process-1", "/d/compactor/process-2"]
     assert [each.compact.instance_id for each in found] == ["", "", ""]
 
@@ -37,14 +39,14 @@ def test_static_members_have_names_of_their_own() -> None:
     [("http://blue.example:7000", 7000), ("https://blue.example:8000/x", 8000), ("https://blue.example", 443)],
 )
 def test_an_advertised_url_gets_the_ports(url: str, first: int) -> None:
-    found = [urlsplit(advertised_url(each)) for each in told(url=url)]
+    found = [urlsplit(reached_at(member_url(each))) for each in told(url=url)]
     assert [each.port for each in found] == [first, first + 1, first + 2]
     assert {each._replace(netloc=each.hostname or "").geturl() for each in found} == {url.replace(f":{first}", "")}
 
 
 def test_a_host_may_be_an_ipv6_address() -> None:
     own = settings_of(Settings(lookup=Lookup(host="::1", port=7000), compact=Compact(processes=2)), 1)
-    assert advertised_url(own) == "http://[::1]:7001"
+    assert reached_at(member_url(own)) == "http://[::1]:7001"
 
 
 @pytest.mark.parametrize("url", ["http://h:7000", "http://h:7000#w", "http://h:7000/x#w"])
