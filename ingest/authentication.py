@@ -3,13 +3,43 @@
 import base64
 import binascii
 import hmac
+import time
+from collections.abc import Iterable
 from typing import Final
 
 from ingest.digest import REALM, DigestError, StaleError, challenges, verify
+from ingest.gate import Asked, Gate
+from ingest.reading import Reading
 from ingest.refusal import RefusedError
 from ingest.template import Compiled
 
 _CHALLENGE: Final = b"www-authenticate"
+
+
+class TemplateGate:
+    """The gate of one template: Digest, Basic, a shared secret, or a removal that is off."""
+
+    def __init__(self, template: Compiled, lifetime: float) -> None:
+        self._template = template
+        self._lifetime = lifetime
+
+    def before(self, asked: Asked) -> None:
+        """As `Gate.before`."""
+        check_header(self._template, asked.authorization, asked.method, asked.target, time.time(), self._lifetime)
+
+    async def after(self, asked: Asked, reading: Reading) -> str | None:
+        """As `Gate.after`."""
+        check_secret(self._template, reading.secrets)
+        return None
+
+
+def gates(templates: Iterable[Compiled], nonce_timeout: float) -> dict[str, Gate]:
+    """The gates of all templates that have one, by template name."""
+    return {
+        template.name: TemplateGate(template, nonce_timeout)
+        for template in templates
+        if template.auth != "none" or template.removals_off
+    }
 
 
 def check_header(template: Compiled, authorization: str, method: str, target: str, now: float, lifetime: float) -> None:

@@ -13,14 +13,14 @@ from starlette.types import Message as Event
 from starlette.types import Receive, Scope, Send
 
 from ingest import metrics
-from ingest.authentication import check_header, check_secret
+from ingest.authentication import gates
+from ingest.gate import Asked
 from ingest.read import fill
 from ingest.reading import MismatchError, Reading
 from ingest.record import Message, report_message
 from ingest.refusal import PROBLEM_TYPE, BusyError, RefusedError, problem
 from ingest.rejected import RECORDED, rejected_message
 from ingest.report_sink import ReportSink
-from ingest.template import Compiled
 from ingest.template_set import Candidate, TemplateSet
 from ingest.values import Limits
 from schemas.settings import Ingest
@@ -60,7 +60,7 @@ class Endpoint:
         self._templates = templates
         self._sink = sink
         self._limits = Limits(max_field=settings.max_field, strict_selector=settings.strict_selector)
-        self._nonce_timeout = settings.nonce_timeout
+        self._gates = gates(templates.templates, settings.nonce_timeout)
         self._retry_after = (b"retry-after", str(settings.retry_after).encode())
         self._reject = reject
 
@@ -94,8 +94,10 @@ class Endpoint:
         authorization, content_type, encoding, user_agent = _headers(scope["headers"])
         # A compressed body is one that cannot be read, like any other of a strange type.
         call.content_type = "application/octet-stream" if encoding else content_type
-        if len(candidates) == 1:
-            self._authenticate(candidates[0].template, authorization, scope)
+        gate = self._gates.get(candidates[0].template.name) if len(candidates) == 1 else None
+        asked = Asked(method, _target(scope), authorization, scope["headers"]) if self._gates else None
+        if gate is not None and asked is not None:
+            gate.before(asked)
         if method in _WITH_BODY:
             call.body = await _body(receive)
         received_at = time.time_ns() // 1_000_000
@@ -103,16 +105,13 @@ class Endpoint:
         reading = self._read(call, candidates, scope["query_string"])
         template = reading.template
         call.kind = template.kind
-        if len(candidates) > 1:
-            # Which of them it is, only the fixed values tell; each may ask for something else.
-            self._authenticate(template, authorization, scope)
-        check_secret(template, reading.secrets)
+        if asked is not None and (known := self._gates.get(template.name)) is not None:
+            if gate is None:
+                # Which of several templates it is, only the fixed values tell; each may ask for something else.
+                known.before(asked)
+            await known.after(asked, reading)
         await self._sink.publish(report_message(template.kind, reading.values, received_at, user_agent))
         metrics.accepted(template.kind, time.perf_counter() - started)
-
-    def _authenticate(self, template: Compiled, authorization: str, scope: Scope) -> None:
-        target = _target(scope) if template.auth == "digest" else ""
-        check_header(template, authorization, scope["method"], target, time.time(), self._nonce_timeout)
 
     def _candidates(self, raw_path: str, method: str) -> list[Candidate]:
         found = self._templates.find(raw_path)

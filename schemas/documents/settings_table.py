@@ -3,13 +3,13 @@
 import ast
 import inspect
 import io
+import sys
 import tokenize
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from schemas import settings as source
 from schemas.secret import Secret
 from schemas.settings import Settings, Template
 from schemas.settings_source import CONFIG, PREFIX
@@ -17,7 +17,7 @@ from schemas.settings_source import CONFIG, PREFIX
 _HEAD: Final = f"""\
 # Settings
 
-Written by `make documents` from `schemas/settings.py`; a test fails when the two differ.
+Written by `make documents` from `schemas/settings*.py`; a test fails when the two differ.
 
 Each setting is an environment variable, or a key in the TOML file that `{CONFIG}` names. The variable wins.
 A secret may also be given as the path of a file that holds it: the variable's name with `_FILE` behind. An unknown
@@ -100,7 +100,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 
 def remarks(kind: type) -> dict[str, str]:
     """Field name to the comment on its own line or lines in the source."""
-    text = inspect.getsource(source)
+    text = inspect.getsource(sys.modules[kind.__module__])
     comments = {
         token.start[0]: token.string.lstrip("# ")
         for token in tokenize.generate_tokens(io.StringIO(text).readline)
