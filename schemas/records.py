@@ -59,6 +59,8 @@ class Report(_Masked, frozen=True, gc=False, kw_only=True):
     user_agent: Text | None = None
     origin: Name = "app"
     reason: Text | None = None  # of a removal: null (the app's own) or `forget` (an erasure, issued by the operator)
+    # The account whose credentials the ingress has checked: a selector is bound to it. Left out where none is.
+    authenticated_username: Text | UnsetType = UNSET
 
 
 class Slot(_Masked, frozen=True, gc=False, kw_only=True):
