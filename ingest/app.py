@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from ingest import metrics
 from ingest.endpoint import Endpoint
+from ingest.http_cycle import AcceptedText
 from ingest.http_limits import HttpLimits
 from ingest.kafka_sink import KafkaSink
 from ingest.record import Message
@@ -72,7 +73,7 @@ class IngressApp:
             ]
             self._endpoint = Endpoint(self._templates, sink, self._settings, reject)
             await _settle(sink)
-            yield {"limits": HttpLimits.of(self._settings)}
+            yield {"limits": HttpLimits.of(self._settings), "accepted_text": AcceptedText()}
 
 
 def make_app(settings: Settings, metrics_directory: str = "") -> IngressApp:

@@ -9,12 +9,12 @@ import traceback
 from collections.abc import Callable
 from typing import Final
 
-from starlette.types import Message as Event
 from starlette.types import Receive, Scope, Send
 
 from ingest import metrics
 from ingest.authentication import gates
 from ingest.gate import Asked
+from ingest.http_cycle import ACCEPTED, EMPTY
 from ingest.read import fill
 from ingest.reading import MismatchError, Reading
 from ingest.record import Message, report_message
@@ -27,9 +27,6 @@ from schemas.settings import Ingest
 
 log = logging.getLogger(__name__)
 
-# The specification: "200 OK, no content type header and no body".
-_OK: Final[Event] = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
-_EMPTY: Final[Event] = {"type": "http.response.body", "body": b""}
 _WITH_BODY: Final = frozenset({"POST", "PUT"})
 # After these the rest of what came on the connection cannot be trusted to start a request.
 _CLOSING: Final = frozenset({"not_json"})
@@ -83,8 +80,8 @@ class Endpoint:
             metrics.refused(500, call.kind)
             await _send_problem(send, 500, "internal", "the ingress failed", None, [])
         else:
-            await send(_OK)
-            await send(_EMPTY)
+            await send(ACCEPTED)
+            await send(EMPTY)
 
     async def _take(self, call: Call, scope: Scope, receive: Receive) -> None:
         """All the way from a request to its confirmation."""

@@ -8,13 +8,15 @@ costs no timer.
 import asyncio
 from typing import Any, Final
 
+import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from ingest import metrics
+from ingest.http_cycle import AcceptedText, IngressCycle, refusal_text
 from ingest.http_limits import LINGER_SECONDS, MAX_HEADER_LINES, HttpLimits
-from ingest.refusal import PROBLEM_TYPE, problem
+from ingest.http_scope import scope
 
 _NEVER: Final = float("inf")
 
@@ -34,15 +36,15 @@ class IngressProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.access_log = False  # an access log line holds the URL, and the URL holds tokens
         self.limits: HttpLimits = app_state["limits"]
+        self.accepted_text: AcceptedText = app_state["accepted_text"]
         self.deadline = _NEVER
         self._refusal = (400, "not_http", "this is not a valid HTTP/1.1 request")
         self._in_head = False  # of the request being received
         self._in_body = False
         self._head_size = 0
-        self._head_lines = 0
         self._body_size = 0
+        self._length = 0  # what the header announces
         self._over = False  # nothing more is read from this client
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -56,7 +58,12 @@ class IngressProtocol(HttpToolsProtocol):
         """Parse, within bounds."""
         if self._over:
             return
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._upgrade()
+        except httptools.HttpParserError:  # an error, or a bound
+            self._refuse(*self._refusal)
         # The parser keeps an unfinished line to itself, so its size is counted here.
         if self._in_head and not self._over:
             self._head_size += len(data)
@@ -73,48 +80,73 @@ class IngressProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A new request: its header has a deadline."""
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._in_head = True
-        self._head_size = self._head_lines = self._body_size = 0
+        self._head_size = self._body_size = self._length = 0
         self.deadline = self.loop.time() + self.limits.header_timeout
 
     def on_url(self, url: bytes) -> None:
         """Bound the request line."""
-        super().on_url(url)
+        self.url += url
         if len(self.url) > self.limits.max_url:
             self._cut(414, "too_large", "the URL is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Bound the header."""
+        name = name.lower()
+        self.headers.append((name, value))
         self._head_size += len(name) + len(value)
-        self._head_lines += 1
-        if self._head_size > self.limits.max_header or self._head_lines > MAX_HEADER_LINES:
+        if self._head_size > self.limits.max_header or len(self.headers) > MAX_HEADER_LINES:
             self._cut(431, "too_large", "the header is too large")
-        super().on_header(name, value)
+        if name == b"content-length":
+            self._length = int(value[:20]) if value.isdigit() else 0
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
 
     def on_headers_complete(self) -> None:
         """The header is whole; the body has a deadline, and must not announce too much."""
-        for name, value in self.headers:
-            if name == b"content-length" and value.isdigit() and int(value[:20]) > self.limits.max_body:
-                self._cut(413, "too_large", f"the body is larger than {self.limits.max_body} bytes")
+        if self._length > self.limits.max_body:
+            self._cut(413, "too_large", f"the body is larger than {self.limits.max_body} bytes")
         self._in_head = False
         self._in_body = True
         self.deadline = self.loop.time() + self.limits.body_timeout
-        super().on_headers_complete()
+        version = self.parser.get_http_version()
+        # As in uvicorn, HTTP/1.0 ends its connection.
+        keep_alive = version == "1.1" and self.parser.should_keep_alive()
+        cycle = IngressCycle(self, scope(self, version), asyncio.Event(), keep_alive=keep_alive)
+        cycle.waiting_for_100_continue = self.expect_100_continue
+        before, self.cycle = self.cycle, cycle
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        cycle.task = self.loop.create_task(cycle.run_asgi(app))
+        self.tasks.add(cycle.task)
 
     def on_body(self, body: bytes) -> None:
         """Bound a body that does not say its size."""
         self._body_size += len(body)
         if self._body_size > self.limits.max_body:
             self._cut(413, "too_large", f"the body is larger than {self.limits.max_body} bytes")
-        super().on_body(body)
+        if self.cycle.response_complete:
+            return
+        self.cycle.body += body
+        self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """The request is whole; its answer has a deadline."""
         self._in_body = False
-        answered = self.cycle.response_complete  # before its body was read: a 401, say
-        self.deadline = self.loop.time() + (self.limits.idle_timeout if answered else self.limits.answer_timeout)
-        super().on_message_complete()
+        if self.cycle.response_complete:  # before its body was read: a 401, say
+            self.deadline = self.loop.time() + self.limits.idle_timeout
+            return
+        self.deadline = self.loop.time() + self.limits.answer_timeout
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """Wait for the next request; uvicorn's own timer is not needed."""
@@ -146,11 +178,7 @@ class IngressProtocol(HttpToolsProtocol):
         else:
             self.transport.abort()
 
-    def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls when the parser stops: at an error, or at a bound."""
-        self._refuse(*self._refusal)
-
-    def _unsupported_upgrade_warning(self) -> None:
+    def _upgrade(self) -> None:
         """An `Upgrade` is ignored (RFC 9110 section 7.8), but the parser stops there: so does the connection."""
         if self.cycle is not None:
             self.cycle.keep_alive = False
@@ -179,17 +207,8 @@ class IngressProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         metrics.refused(status)
-        self.transport.write(self._answer(status, reason, detail))
+        self.transport.write(refusal_text(self.server_state.default_headers, status, reason, detail))
         self._linger()
-
-    def _answer(self, status: int, reason: str, detail: str) -> bytes:
-        body = problem(status, reason, detail)
-        lines = [*self.server_state.default_headers, (b"content-type", PROBLEM_TYPE)]
-        lines += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
-        if status == 503:
-            lines.append((b"retry-after", b"5"))
-        head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
-        return STATUS_LINE[status] + head + b"\r\n" + body
 
     def _linger(self) -> None:
         """End our side and read on for a moment: closing at once would take the answer away from a client that is still

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from ingest.http_cycle import AcceptedText
 from ingest.http_limits import HttpLimits
 from ingest.http_protocol import IngressProtocol
 from schemas.settings import Ingest, Settings
@@ -66,7 +67,7 @@ class Line:
         loop.run_until_complete(self.bench.start())
         config = Config(self.bench.app, lifespan="off", ws="none", log_config=None, server_header=False)
         config.load()
-        state = {"limits": HttpLimits.of(Ingest(**limits))}
+        state = {"limits": HttpLimits.of(Ingest(**limits)), "accepted_text": AcceptedText()}
         self.transport = Transport()
         self.server = ServerState()
         self.protocol = IngressProtocol(config, self.server, state, loop)
