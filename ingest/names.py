@@ -22,12 +22,20 @@ class Names(Struct, frozen=True):
         literals: names whose value is fixed, with that value as `canonical` text.
         nested: JSON objects inside.
         fold: names match whatever their case.
+        whole: names whose value is that of one field as a whole: nearly all, and found without a further look.
     """
 
     patterns: dict[str, Pattern] = field(default_factory=dict)
     literals: dict[str, str] = field(default_factory=dict)
     nested: "dict[str, Names]" = field(default_factory=dict)
     fold: bool = False
+    whole: dict[str, Field] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Fill `whole`."""
+        for name, pattern in self.patterns.items():
+            if pattern.regex is None and pattern.fields[0] is not None:
+                self.whole[name] = pattern.fields[0]
 
     def fields(self) -> set[Field]:
         """Every field that some name fills."""

@@ -6,7 +6,7 @@ from urllib.parse import unquote_plus
 from ingest.names import Names
 from ingest.reading import Reading
 from ingest.refusal import RefusedError
-from ingest.values import decode_pair
+from ingest.values import PLAIN, decode_pair
 
 _MAX_PAIRS: Final = 1000  # names in one query or form: a template has a dozen, and each name costs time
 
@@ -27,19 +27,21 @@ def read_pairs(reading: Reading, names: Names, place: str, data: bytes) -> None:
     if len(items) > _MAX_PAIRS:
         raise RefusedError(400, "too_many", f"more than {_MAX_PAIRS} parameters")
     secret = reading.template.auth_parameter
+    whole = names.whole
+    longest = reading.max_plain
+    plain = PLAIN.fullmatch
     for item in items:
         raw_name, _, raw = item.partition("=")
-        key = raw_name
-        pattern = names.patterns.get(raw_name)
-        if pattern is None:
-            key = names.key(_plain(raw_name))
-            pattern = names.patterns.get(key)
+        field = whole.get(raw_name)
+        if field is not None:
+            if plain(raw) and len(raw) <= longest:
+                reading.take(field, raw)
+            else:
+                reading.put(field, decode_pair(field, raw))
+            continue
+        key = names.key(_plain(raw_name))
+        pattern = names.patterns.get(key)
         if pattern is not None:
-            if pattern.regex is None:
-                field = pattern.fields[0]
-                if field is not None:
-                    reading.put(field, decode_pair(field, raw))
-                continue
             found = pattern.values(raw)
             if found is None:
                 reading.unfit(key, pattern.fields, _plain(raw))

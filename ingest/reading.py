@@ -21,6 +21,7 @@ class Reading:
         self.values: dict[Field, str] = {}
         self.secrets: list[str] = []
         self._limits = limits
+        self.max_plain = limits.max_plain
         self._fixed: set[str] = set()
 
     def put(self, field: Field, text: str) -> None:
@@ -30,8 +31,15 @@ class Reading:
             RefusedError: 400, a value that cannot be, or another one than before for the same field.
         """
         value = normalise(field, text, self._limits)
-        if value is None:
-            return
+        if value is not None:
+            self.take(field, value)
+
+    def take(self, field: Field, value: str) -> None:
+        """Take a value that is known to be one.
+
+        Raises:
+            RefusedError: 400, another one than before for the same field.
+        """
         if self.values.setdefault(field, value) != value:
             raise RefusedError(400, "conflict", f"two different values for {field}", field)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -55,6 +56,7 @@ def _pair(token: str | None, app_id: str | None) -> Pair | None:
     return None if token is None else Pair(token, app_id)
 
 
+@lru_cache(maxsize=256)  # a fleet has few versions of the app
 def _text(user_agent: bytes) -> str | None:
     if not user_agent:
         return None
