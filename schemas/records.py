@@ -87,6 +87,7 @@ class Latest(_Masked, frozen=True, gc=False, kw_only=True):
     `calls_removed_at` and `other_removed_at` (ms) are there while a slot's last removal still matters: a late report
     older than it, or an import, must not fill the slot again (design.md section 5). `username_since` (ms) is there when
     the username is younger than `first_seen`: a late report older than it must not bring the former one back.
+    `bound_to` is there when the selector is bound to an authenticated account: what comes under another one is refused.
     """
 
     selector: Name
@@ -99,6 +100,7 @@ class Latest(_Masked, frozen=True, gc=False, kw_only=True):
     username_since: Millis | UnsetType = UNSET
     calls_removed_at: Millis | UnsetType = UNSET
     other_removed_at: Millis | UnsetType = UNSET
+    bound_to: Text | UnsetType = UNSET
 
 
 class Removed(Struct, frozen=True, gc=False, kw_only=True):
@@ -106,7 +108,7 @@ class Removed(Struct, frozen=True, gc=False, kw_only=True):
 
     A late report older than `calls_removed_at` / `other_removed_at` (ms, null: never removed), an import and a replay
     must not bring the slot back. Gone (a tombstone) once the selector is registered again. `reason` is `forget` for an
-    erasure. `source` is the removal's record.
+    erasure. `source` is the removal's record. `bound_to` as in `Latest`: a log-out does not open a selector to others.
     """
 
     selector: Name
@@ -114,6 +116,7 @@ class Removed(Struct, frozen=True, gc=False, kw_only=True):
     other_removed_at: Millis | None
     reason: Text | None
     source: Source
+    bound_to: Text | UnsetType = UNSET
 
 
 class Change(_Masked, frozen=True, gc=False, kw_only=True):

@@ -24,6 +24,7 @@ class Known:
     first_seen: int = 0
     last_seen: int = 0
     reason: str | None = None
+    bound_to: str | None = None
     source: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -56,6 +57,10 @@ class Reference:
         report = json.loads(value)
         selector = report["selector"]
         kind, imported = report["kind"], report.get("origin", "app") == "import"
+        known = self.known.get(selector)
+        if known is not None and self._refused(known, report):
+            self.rejected.append({"reason": "bound_to_other", "source": source})
+            return
         late = appended_at - report["received_at"] > self.late_after
         if kind == "removal" and not imported:
             self._remove(selector, report, source, late)
@@ -63,6 +68,19 @@ class Reference:
             self._import(selector, report, source)
         elif kind == "report":
             self._report(selector, report, source, late)
+        elif kind == "release" and report.get("origin", "app") == "operator":
+            self._release(selector, report, source)
+
+    def _refused(self, known: Known, report: dict[str, Any]) -> bool:
+        """Whether the selector is bound, and this comes from an app of somebody else, or of nobody knows whom."""
+        if report["kind"] not in ("report", "removal") or report.get("origin", "app") in ("import", "operator"):
+            return False
+        return known.bound_to is not None and (report.get("authenticated_username") or None) != known.bound_to
+
+    def _release(self, selector: str, report: dict[str, Any], source: dict[str, Any]) -> None:
+        known, to = self.known.get(selector), report.get("authenticated_username") or None
+        if known is not None and known.bound_to != to:
+            known.bound_to, known.source = to, source
 
     def _wrong(self, partition: int, appended_at: int, key: bytes | None, value: bytes | None) -> str | None:
         try:
@@ -104,13 +122,16 @@ class Reference:
             new.username, new.username_since = report.get("username") or None, at
             new.first_seen = new.last_seen = at
             new.reason = None
+        bound = new.bound_to is None and binds(report)
+        if bound:
+            new.bound_to = report["authenticated_username"]
         renamed = was_present and report.get("username") and report["username"] != new.username
         if renamed and not (late and at < new.username_since):
             former = new.username
             new.username, new.username_since = report["username"], at
             moved.append((None, "account_changed", former))
         self.known[selector] = new
-        if moved:
+        if moved or bound:
             new.last_seen = max(new.last_seen, at)
             new.source = source
         elif said_nothing_new(new, report) and at - new.last_seen >= self.touch_interval:
@@ -144,17 +165,20 @@ class Reference:
         at = report["received_at"]
         known = self.known.setdefault(selector, Known(source=source))
         if not known.present:
-            before = (dict(known.removed_at), known.reason)
+            before = (dict(known.removed_at), known.reason, known.bound_to)
             for slot in SLOTS:
                 known.removed_at[slot] = max(known.removed_at[slot] or 0, at)
             known.reason = report.get("reason") or known.reason
-            if before != (known.removed_at, known.reason):
+            self._bind_removed(known, report)
+            if before != (known.removed_at, known.reason, known.bound_to):
                 known.source = source
             return
         named = {slot: report[slot]["token"] for slot in SLOTS if report.get(slot)}
         held = {slot: pair["token"] for slot, pair in known.slots.items() if pair}
         outdated = any(slot in held and held[slot] != token for slot, token in named.items())
-        moved = False
+        moved = known.bound_to is None and binds(report)
+        if moved:
+            known.bound_to = report["authenticated_username"]
         for slot in SLOTS:
             pair = known.slots[slot]
             if outdated and named.get(slot) != held.get(slot, object()):
@@ -172,6 +196,15 @@ class Reference:
             known.source = source
         if not any(known.slots.values()):
             known.reason = report.get("reason") or None
+            if known.reason == "forget":
+                known.bound_to = None
+
+    def _bind_removed(self, known: Known, report: dict[str, Any]) -> None:
+        """An erasure leaves no name behind, and no log-out after it does; any other removal binds like a report."""
+        if report.get("reason") == "forget":
+            known.bound_to = None
+        elif known.reason != "forget" and known.bound_to is None and binds(report):
+            known.bound_to = report["authenticated_username"]
 
     def _say(
         self,
@@ -212,6 +245,7 @@ class Reference:
                 "other": known.slots["other"],
                 "first_seen": known.first_seen,
                 "last_seen": known.last_seen,
+                "bound_to": known.bound_to,
                 "source": known.source,
             }
             for selector, known in self.known.items()
@@ -225,6 +259,7 @@ class Reference:
                 "calls_removed_at": known.removed_at["calls"],
                 "other_removed_at": known.removed_at["other"],
                 "reason": known.reason,
+                "bound_to": known.bound_to,
                 "source": known.source,
             }
             for selector, known in self.known.items()
@@ -247,6 +282,11 @@ def put(known: Known, slot: str, pair: dict[str, Any], at: int) -> str | None:
         known.slots[slot] = {**old, "app_id": app_id}
         return "app_changed"
     return None
+
+
+def binds(report: dict[str, Any]) -> bool:
+    """Whether it comes from the app of an account that was authenticated."""
+    return bool(report.get("authenticated_username")) and report.get("origin", "app") not in ("import", "operator")
 
 
 def said_nothing_new(known: Known, report: dict[str, Any]) -> bool:
@@ -286,6 +326,8 @@ def well_formed(report: Any) -> bool:
     ):
         return False
     if not all(report[slot] is None or pair(report[slot]) for slot in SLOTS):
+        return False
+    if not text(report.get("authenticated_username", "")):
         return False
     optional = (report["username"], report.get("install_id"), report.get("user_agent"), report.get("reason"))
     return all(value is None or text(value) for value in optional)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from processors.compactor.merge import merge
 from processors.compactor.partitions import partitions_of
-from processors.compactor.reading import WRONG_PARTITION, Log, Read, reject
-from processors.compactor.rules import Rules, State
+from processors.compactor.reading import WRONG_PARTITION, Log, Read, reject, reject_bound
+from processors.compactor.rules import REFUSED, Rules, State
 from schemas.records import Change, Rejected, Source
 
 Move = tuple[State, State]
@@ -48,6 +48,8 @@ def fold(records: Sequence[Read], states: Mapping[bytes, State], log: Log, rules
         outcome = merge(state, report, source, appended_at, rules)
         disposition = outcome.disposition
         counts[disposition] = counts.get(disposition, 0) + 1
+        if disposition is REFUSED:
+            rejected.append(reject_bound(report, source, appended_at))
         if outcome.state is not state:
             moves[key] = (state if move is None else move[0], outcome.state)
             changed += outcome.changes

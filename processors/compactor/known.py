@@ -3,15 +3,16 @@
 An unchanged report, nineteen of twenty, then costs no read, no decoding of a state and no merge: 0.7 µs instead of 5
 (20 where the store does not fit into its cache). What is not sure here goes the exact way.
 
-A fingerprint is Python's salted hash of selector, username and pairs, 64 bits: a changed report is taken for an
-unchanged one once in 2^64 times, and nobody outside the process can look for such a pair. One that is evicted, or was
-never there, costs the exact way and nothing else.
+A fingerprint is Python's salted hash of selector, username, pairs and authenticated account, 64 bits: a changed report
+is taken for an unchanged one once in 2^64 times, and nobody outside the process can look for such a pair. One that is
+evicted, or was never there, costs the exact way and nothing else.
 """
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from processors.compactor.binding import Account
 from processors.compactor.merge import settled
 from processors.compactor.reading import Read
 from processors.compactor.rules import State
@@ -69,7 +70,8 @@ class Known:
             if (
                 keys[at] == tag
                 and report.received_at - seen[at] < interval
-                and prints[at] == hash((report.selector, report.username, report.calls, report.other))
+                and prints[at]
+                == hash((report.selector, report.username, report.calls, report.other, report.authenticated_username))
                 and report.kind == "report"
                 and report.origin != "import"
                 and key not in moving
@@ -93,13 +95,15 @@ class Known:
             if before[key] is None and state is not None:
                 continue
             if isinstance(state, Latest) and settled(state, report):
-                self._put(key, _print(report.selector, report.username, report.calls, report.other), state)
+                by = report.authenticated_username
+                self._put(key, _print(report.selector, report.username, report.calls, report.other, by), state)
             else:
                 self.forget(key)
 
     def fill(self, key: bytes, state: Latest) -> None:
         """Note a state that the store holds: a report that says the same is not news."""
-        self._put(key, _print(state.selector, state.username, _pair(state.calls), _pair(state.other)), state)
+        calls, other = _pair(state.calls), _pair(state.other)
+        self._put(key, _print(state.selector, state.username, calls, other, state.bound_to), state)
 
     def forget(self, key: bytes) -> None:
         """Nothing is known of a selector any more."""
@@ -145,8 +149,8 @@ class Known:
         self._held = len(old) + 1  # and the one that it grows for
 
 
-def _print(selector: str, username: str | None, calls: Pair | None, other: Pair | None) -> int:
-    return hash((selector, username, calls, other))
+def _print(selector: str, username: str | None, calls: Pair | None, other: Pair | None, by: Account) -> int:
+    return hash((selector, username, calls, other, by))
 
 
 def _pair(slot: Slot | None) -> Pair | None:

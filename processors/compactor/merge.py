@@ -2,8 +2,9 @@
 
 from msgspec import UNSET, UnsetType
 
+from processors.compactor.binding import RELEASE, Account, bound_after, release
 from processors.compactor.removal import remove
-from processors.compactor.rules import CHANGED, IGNORED, LATE, REPLAYED, UNCHANGED, Outcome, Rules, State
+from processors.compactor.rules import CHANGED, IGNORED, LATE, REFUSED, REPLAYED, UNCHANGED, Outcome, Rules, State
 from processors.compactor.slots import STALE, account_change, next_slot, slot_change
 from schemas.records import Change, Latest, Pair, Removed, Report, Slot, Source
 
@@ -21,21 +22,27 @@ def merge(state: State, report: Report, source: Source, appended_at: int, rules:
     Returns:
         The state after it (the same object when nothing moved), the changes, and the disposition.
     """
-    if state is not None and applied(state.source, source):
-        return Outcome(state, (), REPLAYED)
+    held: Account = UNSET
+    if state is not None:
+        if applied(state.source, source):
+            return Outcome(state, (), REPLAYED)
+        held = state.bound_to
+    bound = held if report.authenticated_username is held else bound_after(held, report)
+    if bound is None:
+        return Outcome(state, (), REFUSED)
     late = appended_at - report.received_at > rules.late_after
     imported = report.origin == "import"
     if report.kind == "removal" and not imported:
-        return remove(state, report, source, late)
+        return remove(state, report, source, late, bound)
     if report.kind != "report":
-        return Outcome(state, (), IGNORED)
+        return release(state, report, source) if report.kind == RELEASE else Outcome(state, (), IGNORED)
     if imported:
         return _fill(state, report, source)
     if isinstance(state, Latest):
-        if settled(state, report):
-            return _touch(state, report.received_at, source, rules)
-        return _update(state, report, source, late)
-    return _register(state, report, source, late)
+        if _repeats(state, report):
+            return _touch(state, report.received_at, source, rules, bound)
+        return _update(state, report, source, late, bound)
+    return _register(state, report, source, late, bound)
 
 
 def applied(state: Source, source: Source) -> bool:
@@ -44,7 +51,11 @@ def applied(state: Source, source: Source) -> bool:
 
 
 def settled(state: Latest, report: Report) -> bool:
-    """Whether `report` says nothing that `state` does not say."""
+    """Whether `report` says nothing that `state` does not say, and comes from whom the selector is bound to."""
+    return report.authenticated_username == state.bound_to and _repeats(state, report)
+
+
+def _repeats(state: Latest, report: Report) -> bool:
     return _same(state.calls, report.calls) and _same(state.other, report.other) and _known(state, report)
 
 
@@ -59,8 +70,8 @@ def _known(state: Latest, report: Report) -> bool:
     return not report.username or report.username == state.username
 
 
-def _touch(state: Latest, at: int, source: Source, rules: Rules) -> Outcome:
-    if at - state.last_seen < rules.touch_interval:
+def _touch(state: Latest, at: int, source: Source, rules: Rules, bound: Account) -> Outcome:
+    if at - state.last_seen < rules.touch_interval and bound is state.bound_to:
         return Outcome(state, (), UNCHANGED)
     seen = Latest(
         selector=state.selector,
@@ -68,16 +79,17 @@ def _touch(state: Latest, at: int, source: Source, rules: Rules) -> Outcome:
         calls=state.calls,
         other=state.other,
         first_seen=state.first_seen,
-        last_seen=at,
+        last_seen=max(state.last_seen, at),
         source=source,
         username_since=state.username_since,
         calls_removed_at=state.calls_removed_at,
         other_removed_at=state.other_removed_at,
+        bound_to=bound,
     )
     return Outcome(seen, (), CHANGED)
 
 
-def _register(state: Removed | None, report: Report, source: Source, late: bool) -> Outcome:
+def _register(state: Removed | None, report: Report, source: Source, late: bool, bound: Account) -> Outcome:
     """A selector that holds no pair: unknown, or removed."""
     at, username = report.received_at, report.username or None
     calls_gone = None if state is None else state.calls_removed_at
@@ -101,11 +113,12 @@ def _register(state: Removed | None, report: Report, source: Source, late: bool)
         source=source,
         calls_removed_at=_remembered(calls, calls_gone),
         other_removed_at=_remembered(other, other_gone),
+        bound_to=bound,
     )
     return Outcome(latest, tuple(changes), CHANGED)
 
 
-def _update(state: Latest, report: Report, source: Source, late: bool) -> Outcome:
+def _update(state: Latest, report: Report, source: Source, late: bool, bound: Account) -> Outcome:
     """A selector that holds a pair, and a report that says something new, or something late."""
     at = report.received_at
     calls_gone, other_gone = _time(state.calls_removed_at), _time(state.other_removed_at)
@@ -124,7 +137,7 @@ def _update(state: Latest, report: Report, source: Source, late: bool) -> Outcom
         changes.append(slot_change(other_change, "other", state.other, other, username, report, source))
     if username is not None and username != state.username:
         changes.append(account_change(state.username, username, report, source))
-    if not changes:
+    if not changes and bound is state.bound_to:
         return Outcome(state, (), LATE if STALE in (calls_change, other_change) else UNCHANGED)
     latest = Latest(
         selector=state.selector,
@@ -137,6 +150,7 @@ def _update(state: Latest, report: Report, source: Source, late: bool) -> Outcom
         username_since=since,
         calls_removed_at=_remembered(calls, calls_gone),
         other_removed_at=_remembered(other, other_gone),
+        bound_to=bound,
     )
     return Outcome(latest, tuple(changes), CHANGED)
 
@@ -146,7 +160,7 @@ def _fill(state: State, report: Report, source: Source) -> Outcome:
     if isinstance(state, Removed):
         return Outcome(state, (), IGNORED)
     if state is None:
-        return _register(None, report, source, late=False)
+        return _register(None, report, source, late=False, bound=UNSET)
     calls, other, username = state.calls, state.other, state.username
     changes: list[Change] = []
     if username is None and report.username:
@@ -172,6 +186,7 @@ def _fill(state: State, report: Report, source: Source) -> Outcome:
         username_since=state.username_since,
         calls_removed_at=state.calls_removed_at,
         other_removed_at=state.other_removed_at,
+        bound_to=state.bound_to,
     )
     return Outcome(filled, tuple(changes), CHANGED)
 

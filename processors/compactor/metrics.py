@@ -4,7 +4,7 @@ from collections import Counter as Counts
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from processors.compactor.rules import DISPOSITIONS
+from processors.compactor.rules import DISPOSITIONS, REFUSED
 
 
 class Metrics:
@@ -16,6 +16,7 @@ class Metrics:
         self._dispositions = self._counter("dispositions", "Records by what they did to their selector", "disposition")
         self._changes = self._counter("changes", "Messages written to the topic changes")
         self._rejected = self._counter("rejected", "Bad records by reason", "reason")
+        self._refused = self._counter("bound_refused", "Records refused: their selector is bound to another account")
         self._batches = self._counter("batches", "Committed transactions")
         self._failures = self._counter("failures", "Batches or take-overs that had to be tried again")
         self._followed = self._counter("followed", "Changelog records read into local copies")
@@ -44,6 +45,7 @@ class Metrics:
         """A batch was committed: how many records, and what became of them."""
         self._records.inc(records)
         self._changes.inc(changes)
+        self._refused.inc(dispositions[REFUSED])
         self._batches.inc()
         self._seconds.observe(seconds)
         for disposition, count in dispositions.items():

@@ -5,12 +5,25 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from processors.log_record import LogRecord
-from schemas.records import SCHEMA_VERSION, InvalidRecordError, Rejected, Report, Source, decode_report
+from schemas.records import (
+    SCHEMA_VERSION,
+    SLOTS,
+    InvalidRecordError,
+    Pair,
+    Rejected,
+    Report,
+    Source,
+    decode_report,
+)
+from schemas.secret import mask_token
 
 INVALID: Final = "invalid_record"
 KEY_MISMATCH: Final = "key_mismatch"
 WRONG_PARTITION: Final = "wrong_partition"
 FUTURE: Final = "received_in_future"
+BOUND: Final = "bound_to_other"
+
+_SHOWN: Final = 256  # characters of a field
 
 
 class Log(NamedTuple):
@@ -66,14 +79,43 @@ def read(records: Sequence[LogRecord], log: Log, future_tolerance: int) -> tuple
 def reject(reason: str, detail: str, value: bytes | None, source: Source, at: int) -> Rejected:
     """What `rejected` gets to know of a bad record: where it stands, its length and SHA-256, nothing of its text."""
     data = value or b""
+    return _rejected(reason, detail, None, {"length": len(data), "sha256": sha256(data).hexdigest()}, source, at)
+
+
+def reject_bound(report: Report, source: Source, at: int) -> Rejected:
+    """What `rejected` gets to know of a record whose selector is bound to another account: all of it but the tokens. To
+    whom the selector is bound, `latest` knows."""
+    by = report.authenticated_username or None
+    told: dict[str, str | int | None] = {
+        "kind": report.kind,
+        "username": report.username,
+        "authenticated_username": by,
+        "install_id": report.install_id,
+        "user_agent": report.user_agent,
+    }
+    for slot in SLOTS:
+        pair: Pair | None = getattr(report, slot)
+        told[f"{slot}_token"] = None if pair is None else mask_token(pair.token)
+        told[f"{slot}_app_id"] = None if pair is None else pair.app_id
+    shown = {name: value[:_SHOWN] if isinstance(value, str) else value for name, value in told.items()}
+    shown["selector"] = report.selector  # in full: it is what `pushtokens release` needs
+    detail = "the selector is bound to " + (
+        "an account, and nobody was authenticated" if by is None else "another account"
+    )
+    return _rejected(BOUND, detail, "authenticated_username", shown, source, at)
+
+
+def _rejected(
+    reason: str, detail: str, field: str | None, shown: dict[str, str | int | None], source: Source, at: int
+) -> Rejected:
     return Rejected(
         schema_version=SCHEMA_VERSION,
         id=f"{source.log_id}-{source.partition}-{source.offset}-rejected",
         reason=reason,
         detail=detail,
-        field=None,
+        field=field,
         received_at=max(0, at),
         template=None,
-        input={"length": len(data), "sha256": sha256(data).hexdigest()},
+        input=shown,
         source=source,
     )

@@ -2,35 +2,39 @@
 
 from msgspec import UNSET, UnsetType
 
+from processors.compactor.binding import Account, bound_removed
 from processors.compactor.rules import CHANGED, LATE, UNCHANGED, Outcome, State
 from processors.compactor.slots import REMOVED, slot_change
 from schemas.records import Change, Latest, Pair, Removed, Report, Slot, Source
 
 
-def remove(state: State, report: Report, source: Source, late: bool) -> Outcome:
-    """What a removal makes of `state`; arguments and result as of `merge`.
+def remove(state: State, report: Report, source: Source, late: bool, bound: Account) -> Outcome:
+    """What a removal makes of `state`; arguments and result as of `merge`, `bound` as of `bound_after`.
 
     A removal takes the whole selector, slots never seen included, unless it names a token that a slot no longer holds:
     then its sender did not know the newer one, and it removes only the slots whose token it names.
     """
     if isinstance(state, Latest):
-        return _remove_slots(state, report, source, late)
-    return _remember(state, report, source)
+        return _remove_slots(state, report, source, late, bound)
+    return _remember(state, report, source, bound)
 
 
-def _remember(state: Removed | None, report: Report, source: Source) -> Outcome:
+def _remember(state: Removed | None, report: Report, source: Source, bound: Account) -> Outcome:
     """No pair is held: only the memory of the removal moves, for late reports and imports to meet."""
     at = report.received_at
     if state is None:
-        return Outcome(_removed(report, at, at, source, report.reason), (), CHANGED)
+        bound = bound_removed(UNSET, bound, report, report.reason)
+        return Outcome(_removed(report, at, at, source, report.reason, bound), (), CHANGED)
     calls_at, other_at = max(state.calls_removed_at or 0, at), max(state.other_removed_at or 0, at)
     reason = report.reason or state.reason
-    if (calls_at, other_at, reason) == (state.calls_removed_at, state.other_removed_at, state.reason):
+    bound = bound_removed(state.bound_to, bound, report, reason)
+    held = (state.calls_removed_at, state.other_removed_at, state.reason, state.bound_to)
+    if (calls_at, other_at, reason, bound) == held:
         return Outcome(state, (), UNCHANGED)
-    return Outcome(_removed(report, calls_at, other_at, source, reason), (), CHANGED)
+    return Outcome(_removed(report, calls_at, other_at, source, reason, bound), (), CHANGED)
 
 
-def _remove_slots(state: Latest, report: Report, source: Source, late: bool) -> Outcome:
+def _remove_slots(state: Latest, report: Report, source: Source, late: bool, bound: Account) -> Outcome:
     at = report.received_at
     partial = _outdated(state.calls, report.calls) or _outdated(state.other, report.other)
     calls, calls_at = _without(state.calls, state.calls_removed_at, report.calls, at, partial, late)
@@ -42,9 +46,11 @@ def _remove_slots(state: Latest, report: Report, source: Source, late: bool) -> 
         changes.append(slot_change(REMOVED, "other", state.other, None, state.username, report, source))
     if calls is None and other is None:
         times = [None if at is UNSET else at for at in (calls_at, other_at)]
-        gone = _removed(report, times[0], times[1], source, report.reason)
+        bound = bound_removed(state.bound_to, bound, report, report.reason)
+        gone = _removed(report, times[0], times[1], source, report.reason, bound)
         return Outcome(gone, tuple(changes), CHANGED)
-    if not changes and (calls_at, other_at) == (state.calls_removed_at, state.other_removed_at):
+    moved = (calls_at, other_at, bound) != (state.calls_removed_at, state.other_removed_at, state.bound_to)
+    if not changes and not moved:
         return Outcome(state, (), UNCHANGED if partial else LATE)
     latest = Latest(
         selector=state.selector,
@@ -57,6 +63,7 @@ def _remove_slots(state: Latest, report: Report, source: Source, late: bool) -> 
         username_since=state.username_since,
         calls_removed_at=calls_at,
         other_removed_at=other_at,
+        bound_to=bound,
     )
     return Outcome(latest, tuple(changes), CHANGED)
 
@@ -77,11 +84,14 @@ def _without(
     return None, gone_at if removed_at is UNSET else max(removed_at, gone_at)
 
 
-def _removed(report: Report, calls_at: int | None, other_at: int | None, source: Source, reason: str | None) -> Removed:
+def _removed(
+    report: Report, calls_at: int | None, other_at: int | None, source: Source, reason: str | None, bound: Account
+) -> Removed:
     return Removed(
         selector=report.selector,
         calls_removed_at=calls_at,
         other_removed_at=other_at,
         reason=reason or None,
         source=source,
+        bound_to=bound,
     )

@@ -16,7 +16,8 @@ UNCHANGED: Final = "unchanged"  # nothing new in it
 REPLAYED: Final = "replayed"  # its offset had been applied before
 LATE: Final = "late"  # history only: a newer report or a removal came through another ingress
 IGNORED: Final = "ignored"  # an unknown kind, or an import that fills nothing
-DISPOSITIONS: Final = (CHANGED, UNCHANGED, REPLAYED, LATE, IGNORED)
+REFUSED: Final = "refused"  # the selector is bound to another account
+DISPOSITIONS: Final = (CHANGED, UNCHANGED, REPLAYED, LATE, IGNORED, REFUSED)
 
 
 class Rules(Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from processors.compactor.batch import Folded, fold
 from processors.compactor.known import Known
@@ -124,6 +125,7 @@ class Folds(NamedTuple):
                 "other": as_dict(state.other),
                 "first_seen": state.first_seen,
                 "last_seen": state.last_seen,
+                "bound_to": state.bound_to or None,
                 "source": as_dict(state.source),
             }
             for state in self.states.values()
@@ -137,6 +139,7 @@ class Folds(NamedTuple):
                 "calls_removed_at": state.calls_removed_at,
                 "other_removed_at": state.other_removed_at,
                 "reason": state.reason,
+                "bound_to": state.bound_to or None,
                 "source": as_dict(state.source),
             }
             for state in self.states.values()
@@ -165,7 +168,7 @@ good_reports = st.builds(
     Report,
     schema_version=st.just(1),
     id=st.just("r"),
-    kind=st.sampled_from(("report", "report", "report", "removal", "blink")),
+    kind=st.sampled_from(("report", "report", "report", "removal", "release", "blink")),
     # Few moments, so that orders and ties come up; wide apart, so that the touch interval does.
     received_at=st.integers(0, 60).map(lambda hours: T0 + hours * HOUR)
     | st.integers(0, 12_000).map(lambda ms: T0 + ms),
@@ -175,6 +178,7 @@ good_reports = st.builds(
     other=pairs,
     origin=st.sampled_from(("app", "app", "app", "import", "operator")),
     reason=st.sampled_from((None, None, "forget")),
+    authenticated_username=st.sampled_from((UNSET, UNSET, "", "ann", "ann", "bob")),
 )
 delays = st.sampled_from((0, 10, 4_999, 5_000, 5_001, 9_000, 30 * HOUR, -10, -300_000, -300_001))
 
