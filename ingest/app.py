@@ -19,9 +19,10 @@ from ingest.http_cycle import AcceptedText
 from ingest.http_limits import HttpLimits
 from ingest.kafka_sink import KafkaSink
 from ingest.record import Message
-from ingest.refusal import PROBLEM_TYPE, problem
+from ingest.refusal import PROBLEM_HEADERS, problem
 from ingest.reject_sink import RejectSink
 from ingest.report_sink import ReportSink
+from ingest.retry_after import retry_after
 from ingest.template import RESERVED
 from ingest.template_set import TemplateSet, template_set
 from schemas.settings import Ingest, Settings
@@ -108,6 +109,7 @@ class _Own:
     def __init__(self, sink: ReportSink, settings: Ingest, metrics_directory: str) -> None:
         self._sink = sink
         self._public_metrics = settings.public_metrics
+        self._retry_after = settings.retry_after
         self._directory = metrics_directory
 
     async def healthz(self, request: Request) -> Response:
@@ -119,15 +121,19 @@ class _Own:
         trouble = self._sink.trouble()
         if trouble is None:
             return JSONResponse({"status": "ok"})
-        return Response(problem(503, "not_ready", trouble), 503, media_type=PROBLEM_TYPE.decode())
+        return _problem(503, "not_ready", trouble, {"retry-after": retry_after(self._retry_after).decode()})
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus text, for peers on this machine unless the settings open it."""
         if not self._public_metrics and not _is_local(request):
-            body = problem(403, "not_local", "metrics are for this machine: see ingest.public_metrics")
-            return Response(body, 403, media_type=PROBLEM_TYPE.decode())
+            return _problem(403, "not_local", "metrics are for this machine: see ingest.public_metrics", {})
         text = await asyncio.to_thread(metrics.exposition, self._directory)
         return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
+
+
+def _problem(status: int, reason: str, detail: str, headers: dict[str, str]) -> Response:
+    fixed = {name.decode(): value.decode() for name, value in PROBLEM_HEADERS}
+    return Response(problem(status, reason, detail), status, headers=fixed | headers)
 
 
 def _is_local(request: Request) -> bool:

@@ -18,9 +18,10 @@ from ingest.http_cycle import ACCEPTED, EMPTY
 from ingest.read import fill
 from ingest.reading import MismatchError, Reading
 from ingest.record import Message, report_message
-from ingest.refusal import PROBLEM_TYPE, BusyError, RefusedError, problem
+from ingest.refusal import PROBLEM_HEADERS, BusyError, RefusedError, problem
 from ingest.rejected import RECORDED, rejected_message
 from ingest.report_sink import ReportSink
+from ingest.retry_after import retry_after
 from ingest.template_set import Candidate, TemplateSet
 from ingest.values import Limits
 from schemas.settings import Ingest
@@ -58,7 +59,7 @@ class Endpoint:
         self._sink = sink
         self._limits = Limits(max_field=settings.max_field, strict_selector=settings.strict_selector)
         self._gates = gates(templates.templates, settings.nonce_timeout)
-        self._retry_after = (b"retry-after", str(settings.retry_after).encode())
+        self._retry_after = settings.retry_after
         self._reject = reject
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +71,8 @@ class Endpoint:
             await self._refuse(call, error, send)
         except BusyError as error:
             metrics.refused(error.status, call.kind)
-            await _send_problem(send, error.status, "busy", error.detail, None, [self._retry_after])
+            again = (b"retry-after", retry_after(max(error.wait, self._retry_after)))
+            await _send_problem(send, error.status, error.reason, error.detail, None, [again])
         except ClientGoneError:
             return
         except Exception as error:
@@ -188,6 +190,6 @@ async def _send_problem(
     send: Send, status: int, reason: str, detail: str, field: str | None, headers: list[tuple[bytes, bytes]]
 ) -> None:
     body = problem(status, reason, detail, field)
-    headers = [(b"content-type", PROBLEM_TYPE), (b"content-length", str(len(body)).encode()), *headers]
+    headers = [*PROBLEM_HEADERS, (b"content-length", str(len(body)).encode()), *headers]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

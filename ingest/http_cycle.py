@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from ingest.refusal import PROBLEM_TYPE, problem
+from ingest.refusal import PROBLEM_HEADERS, problem
+from ingest.retry_after import retry_after
 
 # The specification: "200 OK, no content type header and no body". An application that sends these very two objects gets
 # the short way.
@@ -90,12 +91,17 @@ class IngressCycle(RequestResponseCycle):
         self.on_response()
 
 
-def refusal_text(default_headers: list[tuple[bytes, bytes]], status: int, reason: str, detail: str) -> bytes:
-    """The bytes of an answer that the server layer gives itself, and that ends the connection."""
+def refusal_text(
+    default_headers: list[tuple[bytes, bytes]], status: int, reason: str, detail: str, again: float
+) -> bytes:
+    """The bytes of an answer that the server layer gives itself, and that ends the connection.
+
+    A 503 says to come again after `again` seconds or somewhat more.
+    """
     body = problem(status, reason, detail)
-    lines = [*default_headers, (b"content-type", PROBLEM_TYPE)]
+    lines = [*default_headers, *PROBLEM_HEADERS]
     lines += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
     if status == 503:
-        lines.append((b"retry-after", b"5"))
+        lines.append((b"retry-after", retry_after(again)))
     head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
     return STATUS_LINE[status] + head + b"\r\n" + body

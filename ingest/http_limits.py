@@ -11,7 +11,7 @@ MAX_HEADER_LINES = 100  # as Apache and Go's net/http count or nearly so; the ap
 class HttpLimits(Struct, frozen=True, kw_only=True):
     """The bounds of one connection. Times are from the first byte (header), from the end of the header (body), from the
     end of the request until its answer is taken (answer), and between requests (idle): absolute, so that a byte now and
-    then does not extend them."""
+    then does not extend them. `retry_after` is the least that a 503 asks for."""
 
     max_url: int
     max_header: int
@@ -21,6 +21,7 @@ class HttpLimits(Struct, frozen=True, kw_only=True):
     body_timeout: float
     answer_timeout: float
     idle_timeout: float
+    retry_after: float
 
     @classmethod
     def of(cls, settings: Ingest) -> "HttpLimits":

@@ -207,7 +207,8 @@ class IngressProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         metrics.refused(status)
-        self.transport.write(refusal_text(self.server_state.default_headers, status, reason, detail))
+        again = self.limits.retry_after
+        self.transport.write(refusal_text(self.server_state.default_headers, status, reason, detail, again))
         self._linger()
 
     def _linger(self) -> None:

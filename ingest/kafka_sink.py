@@ -55,7 +55,7 @@ class KafkaSink:
             raise BusyError(503, "Kafka does not confirm reports now")
         size = len(message.key) + len(message.value) + _OVERHEAD
         if self._count >= self._ingest.max_in_flight or self._bytes + size > self._ingest.max_in_flight_bytes:
-            raise BusyError(429, "too many reports are waiting for Kafka")
+            raise BusyError(503, "too many reports are waiting for Kafka")
         done = self._loop.create_future()
         self._count += 1
         self._empty.clear()

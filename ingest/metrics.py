@@ -26,7 +26,7 @@ OUTCOMES: Final = {
     413: "too_large",
     414: "too_large",
     415: "content_type",
-    429: "busy",
+    429: "rate_limited",
     431: "too_large",
     503: "unavailable",
 }

@@ -8,6 +8,13 @@ from http import HTTPStatus
 from typing import Final
 
 PROBLEM_TYPE: Final = b"application/problem+json"  # RFC 9457
+# Of every refusal. A cache may keep a 404, 405 or 414 by its own judgement (RFC 9110 section 15.1): a report that the
+# cache answers never gets here. The 200 has none of these: the specification's has no content.
+PROBLEM_HEADERS: Final[tuple[tuple[bytes, bytes], ...]] = (
+    (b"content-type", PROBLEM_TYPE),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 class RefusedError(Exception):
@@ -38,12 +45,19 @@ class RefusedError(Exception):
 
 
 class BusyError(Exception):
-    """A request that may be accepted if it comes again: 429 (too many at once) or 503 (Kafka does not confirm)."""
+    """A request that may be accepted if it comes again: 429 (over its own rate) or 503 (not now, whoever asks).
 
-    def __init__(self, status: int, detail: str) -> None:
+    Attributes:
+        status, reason, detail: as of `RefusedError`.
+        wait: seconds until it may be, where that is known; else 0.
+    """
+
+    def __init__(self, status: int, detail: str, reason: str = "busy", wait: float = 0.0) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.reason = reason
+        self.wait = wait
 
 
 def problem(status: int, reason: str, detail: str, field: str | None = None) -> bytes:

@@ -13,8 +13,8 @@ class ReportSink(Protocol):
         """Hand one over; the awaitable is done once it is confirmed, exactly once in the topic.
 
         Raises:
-            BusyError: 429, too much is waiting; 503, no confirmation in time or none to be expected (at once, or from
-                the awaitable). The message may still appear in the topic later.
+            BusyError: 503, too much is waiting, or none to be expected (both at once); no confirmation in time (from
+                the awaitable), when the message may still appear in the topic later.
         """
 
     def trouble(self) -> str | None:

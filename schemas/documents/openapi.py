@@ -33,6 +33,10 @@ _REFUSALS: Final = {
     "431": "The header is too large.",
     "415": "A body that is neither form nor JSON, where the selector is not in path or query.",
 }
+_AGAIN: Final = {
+    "429": "Too many of one selector, account or address.",
+    "503": "Kafka does not confirm now, or too much waits for it.",
+}
 
 
 def openapi() -> dict[str, Any]:
@@ -85,7 +89,7 @@ def _taken() -> dict[str, Any]:
     found: dict[str, Any] = {"200": {"description": "Kafka has confirmed the record. No content type, no body."}}
     for status, text in _REFUSALS.items():
         found[status] = {"description": text, "content": _PROBLEM}
-    for status, text in (("429", "Too many at once."), ("503", "Kafka does not confirm now.")):
+    for status, text in _AGAIN.items():
         header = {"Retry-After": {"description": "s", "schema": {"type": "integer", "minimum": 1}}}
         found[status] = {"description": f"{text} The app tries again later.", "headers": header, "content": _PROBLEM}
     return found
