@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from schemas.records import Count, Latest, Millis, Name, Slot, Source, Text
 
@@ -17,7 +17,7 @@ class AsOf(Struct, frozen=True, kw_only=True):
 
 
 class SelectorAnswer(Struct, frozen=True, kw_only=True):
-    """The newest pairs of a selector."""
+    """The newest pairs of a selector. `bound_to` is there when it is bound to an authenticated account."""
 
     selector: Name
     username: Text | None
@@ -27,6 +27,7 @@ class SelectorAnswer(Struct, frozen=True, kw_only=True):
     last_seen: Millis
     source: Source
     as_of: AsOf
+    bound_to: Text | UnsetType = UNSET
 
 
 class AccountAnswer(Struct, frozen=True, kw_only=True):
@@ -62,4 +63,5 @@ def answer_of(latest: Latest, as_of: AsOf) -> SelectorAnswer:
         last_seen=latest.last_seen,
         source=latest.source,
         as_of=as_of,
+        bound_to=latest.bound_to,
     )

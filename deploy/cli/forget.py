@@ -31,8 +31,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Forget. Returns 0 when all is gone that can be; 1 when not, or nobody was found; 2 for a wrong argument."""
     from aiokafka.errors import KafkaError
 
+    from deploy.barrier import UnfinishedError
     from deploy.cli.kafka import said
-    from deploy.forgetting.barrier import ForgetError
     from processors.clickhouse import AwayError, RefusedError
     from processors.log_identity import TopicMissingError
 
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         return _fail("an empty selector or user name belongs to nobody", 2)
     try:
         return _run(arguments, settings)
-    except (ForgetError, RefusedError, TopicMissingError) as error:
+    except (UnfinishedError, RefusedError, TopicMissingError) as error:
         return _fail(str(error))
     except AwayError as error:
         return _fail(f"{error}: is {settings.clickhouse_url} up? Run the same command again")

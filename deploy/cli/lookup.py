@@ -81,6 +81,7 @@ def _print(found: dict[str, Any], show_tokens: bool) -> None:
     as_of = found["as_of"]
     print(f"selector    {found['selector']}")
     print(f"username    {found['username'] or '-'}")
+    print(f"bound to    {found.get('bound_to', '-')}")
     for name in ("calls", "other"):
         slot = found[name]
         if slot is None:

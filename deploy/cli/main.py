@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, str]] = {
     "account-xml": "deploy.cli.account_xml",
     "import": "deploy.cli.import_file",
     "forget": "deploy.cli.forget",
+    "release": "deploy.cli.release",
     "rebuild": "deploy.cli.rebuild",
     "adopt-log": "deploy.cli.adopt_log",
 }

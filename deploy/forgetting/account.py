@@ -1,20 +1,12 @@
 """Which selectors an account has, or ever had: by the history in ClickHouse and by the compactor's table."""
 
-import time
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
-from urllib.parse import quote
-
-import httpx
 from msgspec import Struct
 
-from deploy.forgetting.barrier import ForgetError, last_records, wait_passed
+from deploy.barrier import last_records, wait_passed
+from deploy.lookup_client import LookupClient
 from processors.clickhouse import ClickHouse
 from processors.erasure import selectors_of
 from schemas.settings import Settings
-
-_LOOKUP_SECONDS: Final = 10.0
-_RETRY: Final = 0.5
 
 
 class Found(Struct, frozen=True):
@@ -37,7 +29,7 @@ async def find(settings: Settings, username: str, seconds: float, left: str) -> 
         left: for an error, what has been done so far.
 
     Raises:
-        ForgetError: compactor or sink does not run, or is not ready in time.
+        UnfinishedError: compactor or sink does not run, or is not ready in time.
         TopicMissingError: there is no log.
         RefusedError, AwayError: ClickHouse.
         aiokafka.errors.KafkaError, TimeoutError: Kafka.
@@ -45,7 +37,7 @@ async def find(settings: Settings, username: str, seconds: float, left: str) -> 
     await wait_passed(settings, await last_records(settings), seconds, left)
     with ClickHouse(settings, timeout=seconds) as clickhouse:
         history = selectors_of(clickhouse, username)
-    with _Lookup(settings, seconds, left) as lookup:
+    with LookupClient(settings, seconds, left) as lookup:
         current = lookup.of_account(username)
         names = lookup.usernames(sorted(history.keys() - current))
     return sort_out(username, history, current, names)
@@ -65,56 +57,3 @@ def sort_out(username: str, history: dict[str, bool], current: set[str], names: 
         if selector not in current and (names.get(selector) or (username if last else "")) != username
     }
     return Found(tuple(sorted(history.keys() - passed_on | current)), tuple(sorted(passed_on)))
-
-
-class _Lookup:
-    """The lookup API, as far as it is needed here."""
-
-    def __init__(self, settings: Settings, seconds: float, left: str) -> None:
-        self._base = settings.lookup.advertised_url or f"http://{settings.lookup.host}:{settings.lookup.port}"
-        self._batch, self._left = settings.lookup.max_batch, left
-        self._end = time.monotonic() + seconds
-        key = settings.lookup.api_key.reveal()
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(base_url=self._base, headers=headers, timeout=_LOOKUP_SECONDS)
-
-    def __enter__(self) -> "_Lookup":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-
-    def of_account(self, username: str) -> set[str]:
-        """Its selectors."""
-        body = self._ask("GET", f"/v1/accounts/{quote(username, safe='')}")
-        return set() if body is None else {str(found["selector"]) for found in body["selectors"]}
-
-    def usernames(self, selectors: Sequence[str]) -> dict[str, str | None]:
-        """The account of each selector that has a pair."""
-        names: dict[str, str | None] = {}
-        for some in _chunks(selectors, self._batch):
-            body = self._ask("POST", "/v1/selectors", {"selectors": list(some)}) or {"selectors": []}
-            names.update((str(found["selector"]), found["username"]) for found in body["selectors"])
-        return names
-
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """The answer's body, None for 404. A worker that is not ready yet (503) is asked again until the deadline."""
-        while True:
-            try:
-                answer = self._client.request(method, path, json=body)
-                if answer.status_code == 404:
-                    return None
-                if answer.status_code != 503 or time.monotonic() > self._end:
-                    return answer.raise_for_status().json()
-            except httpx.HTTPStatusError as error:
-                raise self._failed(f"answers {error.response.status_code}") from None
-            except (httpx.HTTPError, ValueError) as error:
-                raise self._failed(f"cannot be asked ({type(error).__name__}): is it running?") from None
-            time.sleep(_RETRY)
-
-    def _failed(self, what: str) -> ForgetError:
-        return ForgetError(f"the compactor at {self._base} {what} {self._left}")
-
-
-def _chunks(all_: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    return (all_[start : start + size] for start in range(0, len(all_), size))

@@ -9,24 +9,21 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from aiokafka import AIOKafkaProducer
 from msgspec import Struct
 
+from deploy.barrier import UnfinishedError, last_records, wait_passed
 from deploy.forgetting.account import Found, find
-from deploy.forgetting.barrier import ForgetError, last_records, wait_passed
 from deploy.forgetting.copies import Copies, copies
+from deploy.publishing import publish
 from ingest.uuid7 import uuid7
 from processors import erasure
 from processors.clickhouse import ClickHouse
 from processors.log_identity import read_log_id
-from schemas.cloudevents import headers
 from schemas.kafka_client import client_options
-from schemas.partition import partition_of
-from schemas.records import SCHEMA_VERSION, Report, encode
+from schemas.records import SCHEMA_VERSION, Report
 from schemas.settings import Settings
 from schemas.topics import topics
 
-_SEND_SECONDS: Final = 30.0
 _AGAIN: Final = "run the same command again to delete the ClickHouse rows"
 
 Say = Callable[[str], None]
@@ -56,7 +53,7 @@ async def forget(settings: Settings, found: Found, username: str | None, seconds
         say: hears of each step (one line, no name in it).
 
     Raises:
-        ForgetError: compactor or sink did not get there in time.
+        UnfinishedError: compactor or sink did not get there in time.
         RefusedError, AwayError: ClickHouse.
         aiokafka.errors.KafkaError, TimeoutError: Kafka.
     """
@@ -66,7 +63,9 @@ async def forget(settings: Settings, found: Found, username: str | None, seconds
         await asyncio.to_thread(erasure.list_erased, clickhouse, found.own, username, at)
         if username is not None:
             found = await _once_more(settings, clickhouse, found, username, at, seconds)
-        ends = (await last_records(settings) if found.passed_on else {}) | await publish(settings, found.own, at)
+        ends = (await last_records(settings) if found.passed_on else {}) | await publish(
+            settings, "forget", (removal(selector, at) for selector in found.own)
+        )
         say(f"{len(found.own)} removal(s) on the log")
         left = f"The removal is on the log and takes effect; {_AGAIN}"
         await wait_passed(settings, ends, seconds, left)
@@ -101,7 +100,7 @@ def _delete(
             erasure.list_erased(clickhouse, () if username else whose.selectors, username, at)
         erasure.delete_rows(clickhouse, settings.clickhouse, whose, at)
         if left := erasure.rows_left(clickhouse, whose, at):
-            raise ForgetError(f"{left} rows are still in ClickHouse: run the same command again")
+            raise UnfinishedError(f"{left} rows are still in ClickHouse: run the same command again")
 
 
 def removal(selector: str, at: int) -> Report:
@@ -118,22 +117,3 @@ def removal(selector: str, at: int) -> Report:
         origin="operator",
         reason="forget",
     )
-
-
-async def publish(settings: Settings, selectors: Sequence[str], at: int) -> dict[int, int]:
-    """Put a removal of each selector onto `reports`, confirmed by Kafka: partition to the last one's offset."""
-    topic, ends = topics(settings).reports.name, dict[int, int]()
-    producer = AIOKafkaProducer(**client_options(settings, "forget"), acks="all", enable_idempotence=True)
-    async with asyncio.timeout(_SEND_SECONDS):
-        await producer.start()
-    try:
-        for selector in selectors:
-            record, key = removal(selector, at), selector.encode()
-            partition = partition_of(key, settings.partition_count)
-            about = headers("removal", record.id, at)
-            async with asyncio.timeout(_SEND_SECONDS):
-                done = await producer.send_and_wait(topic, encode(record), key=key, partition=partition, headers=about)
-            ends[partition] = max(ends.get(partition, -1), done.offset)
-    finally:
-        await producer.stop()
-    return ends

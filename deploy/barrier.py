@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,7 +19,7 @@ _READ_SECONDS: Final = 30.0
 _TAIL: Final = 100  # offsets looked at for the last record: a transaction ends with one that is none
 
 
-class ForgetError(RuntimeError):
+class UnfinishedError(RuntimeError):
     """Not finished; the text says what was done, and that the same command may be run again."""
 
 
@@ -55,27 +55,38 @@ async def last_records(settings: Settings) -> dict[int, int]:
     return found
 
 
-async def wait_passed(settings: Settings, offsets: Mapping[int, int], seconds: float, left: str) -> None:
-    """Until both groups have committed beyond `offsets` (by partition): the compactor's commit is one transaction with
-    its tombstones, the sink's follows its insert.
+async def wait_passed(
+    settings: Settings,
+    offsets: Mapping[int, int],
+    seconds: float,
+    left: str,
+    roles: Collection[str] = ("compactor", "sink"),
+) -> None:
+    """Until the groups of `roles` have committed beyond `offsets` (by partition): the compactor's commit is one
+    transaction with what it writes, the sink's follows its insert.
 
     Args:
         offsets: partition to offset of `reports`.
         seconds: how long at most.
         left: for the error, what that leaves behind and what to do.
+        roles: who has to get there.
 
     Raises:
-        ForgetError: one of them did not get there in time.
+        UnfinishedError: one of them did not get there in time.
         aiokafka.errors.KafkaError: Kafka cannot be reached.
     """
     end = time.monotonic() + seconds
-    for role, group in (("compactor", settings.compact.group), ("sink", settings.sink.group)):
+    groups = {"compactor": settings.compact.group, "sink": settings.sink.group}
+    for role in roles:
+        group = groups[role]
         committed = GroupOffsets(client_options(settings, "forget"), group, topics(settings).reports.name)
         await committed.start()
         try:
             while not await _passed(committed, offsets):
                 if time.monotonic() > end:
-                    raise ForgetError(f"the {role} has not come that far within {seconds:.0f} s: is it running? {left}")
+                    raise UnfinishedError(
+                        f"the {role} has not come that far within {seconds:.0f} s: is it running? {left}"
+                    )
                 await asyncio.sleep(_POLL)
         finally:
             await committed.close()
