@@ -15,6 +15,7 @@ from ingest import metrics
 from ingest.authentication import gates
 from ingest.gate import Asked
 from ingest.http_cycle import ACCEPTED, EMPTY
+from ingest.limits.rates import address_rate, field_rates
 from ingest.read import fill
 from ingest.reading import MismatchError, Reading
 from ingest.record import Message, report_message
@@ -60,6 +61,8 @@ class Endpoint:
         self._limits = Limits(max_field=settings.max_field, strict_selector=settings.strict_selector)
         self._gates = gates(templates.templates, settings.nonce_timeout)
         self._retry_after = settings.retry_after
+        self._field_rates = field_rates(settings)
+        self._address_rate = address_rate(settings)
         self._reject = reject
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,6 +90,8 @@ class Endpoint:
 
     async def _take(self, call: Call, scope: Scope, receive: Receive) -> None:
         """All the way from a request to its confirmation."""
+        if self._address_rate is not None:
+            self._address_rate.check(scope["client"], scope["headers"], time.monotonic())
         method: str = scope["method"]
         candidates = self._candidates(scope["raw_path"].decode("latin-1"), method)
         call.kind = candidates[0].template.kind
@@ -109,6 +114,8 @@ class Endpoint:
                 # Which of several templates it is, only the fixed values tell; each may ask for something else.
                 known.before(asked)
             await known.after(asked, reading)
+        if self._field_rates is not None:
+            self._field_rates.check(reading.values, time.monotonic())
         await self._sink.publish(report_message(template.kind, reading.values, received_at, user_agent))
         metrics.accepted(template.kind, time.perf_counter() - started)
 

@@ -12,6 +12,7 @@ import msgspec
 
 from schemas.secret import Secret
 from schemas.settings import Settings, Template
+from schemas.settings_ingest import SigningKey
 from schemas.settings_source import CONFIG, PREFIX
 
 _HEAD: Final = f"""\
@@ -42,7 +43,8 @@ def settings_table() -> str:
     for name, kind in get_type_hints(Settings).items():
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             parts += [f"## `[{name}]`\n", _sentence(kind), _table(kind, f"{name}.", f"{name.upper()}_")]
-    parts += ["## `[[templates]]`\n", _sentence(Template), _table(Template, "", None)]
+    for name, kind in (("templates", Template), ("templates.auth_keys", SigningKey)):
+        parts += [f"## `[[{name}]]`\n", _sentence(kind), _table(kind, "", None)]
     return "\n".join(parts)
 
 
@@ -73,6 +75,8 @@ def _type(hint: Any) -> str:
         return ", ".join([_type(base), *(part for meta in metas for part in _limits(meta))])
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(f"`{value}`" if value else "nothing" for value in get_args(hint))
+    if get_origin(hint) is tuple and get_origin(inner := get_args(hint)[0]) is Literal:
+        return "list of " + ", ".join(f"`{value}`" for value in get_args(inner))
     return _PLAIN.get(hint, "list of tables (JSON in the variable)")
 
 

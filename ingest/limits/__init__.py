@@ -1,0 +1,1 @@
+"""How often one selector, account or address may report (docs/ingress.md, "Rates")."""
