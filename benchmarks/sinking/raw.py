@@ -8,7 +8,7 @@ import psutil
 from benchmarks.sinking.course import Course
 from benchmarks.sinking.load import PHONES, report
 from processors.clickhouse import ClickHouse
-from processors.sink.fetched import Fetched
+from processors.fetched import Fetched
 from processors.sink.landing import INSERT_SETTINGS
 from processors.sink.rows import COLUMNS, FORMAT, Log, RowMaker
 from schemas.records import encode

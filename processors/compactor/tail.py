@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from processors.compactor.copy import Copy
+from processors.fetched import read_by_ours
 from schemas.topics import Topics
 
 logger: Final = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Tail:
     async def start(self) -> None:
         """Connect, and follow whatever `follow` names."""
         await self._consumer.start()
+        read_by_ours(self._consumer)
         self._task = asyncio.create_task(self._run(), name="changelog-tail")
 
     def watch(self, ended: Callable[[asyncio.Task[None]], None]) -> None:

@@ -25,6 +25,7 @@ from faust.transport.drivers.aiokafka import Transport as FaustTransport
 from faust.types import TP, ConsumerMessage, Message
 
 from processors.compactor.table import Table
+from processors.fetched import read_by_ours
 from processors.log_record import LogRecord
 
 NEVER: Final = float("-inf")
@@ -48,9 +49,11 @@ class ConsumerThread(AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
-        """Connect, and watch the heartbeat."""
+        """Connect, read records without their headers, and watch the heartbeat."""
         await super().on_start()
-        coordinator = self._ensure_consumer()._coordinator
+        consumer = self._ensure_consumer()
+        read_by_ours(consumer)
+        coordinator = consumer._coordinator
         beat = coordinator._do_heartbeat
 
         async def watched() -> bool:

@@ -15,8 +15,8 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.commit import OffsetCommitRequest
 
+from processors.fetched import Fetched, read_by_ours
 from processors.group_offsets import GroupOffsets
-from processors.sink.fetched import Fetched, read_by_ours
 from processors.sink.landing import LostLeaseError
 from processors.sink.mark import Resume, resume
 from schemas.settings import Sink

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.fetched import Fetched as Entry
 from processors.group_offsets import GroupOffset
 from processors.log_identity import LogIdentityError
 from processors.sink.batch import Gathering, Limits
-from processors.sink.fetched import Fetched as Entry
 from processors.sink.history import Held, recount_to
 from processors.sink.mark import Mark, Resume, mark_text, resume
 from processors.sink.rows import Log, RowMaker

@@ -12,7 +12,7 @@ from aiokafka.record.util import calc_crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.sink import fetched
+from processors import fetched
 
 PART = TopicPartition("reports", 0)
 NOW = 1_790_000_000_000

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.sink.fetched import Fetched as Entry
+from processors.fetched import Fetched as Entry
 from processors.sink.rows import Left, Log, RowMaker, Rows, hashed
 from schemas.records import Pair, Report, encode
 from tests.native import read_native

@@ -1,7 +1,7 @@
-"""Records as the sink needs them, read from what aiokafka fetched: offset, time, key and value, without the headers.
+"""Records as our roles need them, read from what aiokafka fetched: offset, time, key and value, without the headers.
 
 aiokafka makes a `ConsumerRecord` of eleven fields of each record, and a list of every header: 5.0 µs for a report as
-the ingress writes it (six headers). The sink needs no header, and a record's length says where the next begins: 1.9 µs.
+the ingress writes it (six headers). No role needs a header, and a record's length says where the next begins: 1.9 µs.
 """
 
 import struct
