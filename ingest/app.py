@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ingest import metrics
+from ingest.crowd import Crowd
 from ingest.endpoint import Endpoint
 from ingest.http_cycle import AcceptedText
 from ingest.http_limits import HttpLimits
@@ -74,7 +75,8 @@ class IngressApp:
             ]
             self._endpoint = Endpoint(self._templates, sink, self._settings, reject)
             await _settle(sink)
-            yield {"limits": HttpLimits.of(self._settings), "accepted_text": AcceptedText()}
+            limits = HttpLimits.of(self._settings)
+            yield {"limits": limits, "crowd": Crowd(limits), "accepted_text": AcceptedText()}
 
 
 def make_app(settings: Settings, metrics_directory: str = "") -> IngressApp:

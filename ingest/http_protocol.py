@@ -1,31 +1,27 @@
 """uvicorn's httptools protocol with the bounds it lacks: sizes and deadlines of header and body, idle and slow clients.
 
 uvicorn leaves half-sent requests open and lets a header of any size through (design.md section 8); docs/ingress.md
-compares the ways to mend that. Deadlines are one number a connection, checked by the server's tick, so that a request
-costs no timer.
+compares the ways to mend that.
 """
 
 import asyncio
-from typing import Any, Final
+from typing import Any
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from ingest import metrics
-from ingest.http_cycle import AcceptedText, IngressCycle, refusal_text
-from ingest.http_limits import LINGER_SECONDS, MAX_HEADER_LINES, HttpLimits
+from ingest.http_connection import Connection
+from ingest.http_cycle import AcceptedText, IngressCycle
+from ingest.http_limits import LINGER_SECONDS, MAX_HEADER_LINES, MAX_PIPELINED
 from ingest.http_scope import scope
-
-_NEVER: Final = float("inf")
 
 
 class Cut(Exception):  # noqa: N818 - control flow inside this file, raised through the C parser
     """Stops the parser in the middle of a request that is refused."""
 
 
-class IngressProtocol(HttpToolsProtocol):
+class IngressProtocol(Connection):
     """One connection."""
 
     def __init__(
@@ -36,23 +32,11 @@ class IngressProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.limits: HttpLimits = app_state["limits"]
         self.accepted_text: AcceptedText = app_state["accepted_text"]
-        self.deadline = _NEVER
         self._refusal = (400, "not_http", "this is not a valid HTTP/1.1 request")
-        self._in_head = False  # of the request being received
-        self._in_body = False
         self._head_size = 0
         self._body_size = 0
         self._length = 0  # what the header announces
-        self._over = False  # nothing more is read from this client
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock: a request must follow."""
-        super().connection_made(transport)
-        self.deadline = self.loop.time() + self.limits.header_timeout
-        if len(self.connections) > self.limits.max_connections:
-            self._refuse(503, "busy", "too many connections")
 
     def data_received(self, data: bytes) -> None:
         """Parse, within bounds."""
@@ -69,6 +53,8 @@ class IngressProtocol(HttpToolsProtocol):
             self._head_size += len(data)
             if self._head_size > 2 * (self.limits.max_url + self.limits.max_header):
                 self._refuse(431, "too_large", "the header is too large")
+        if (self._in_head or self._in_body or self.pipeline) and not self._over:
+            self._hold(len(data))
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client will send nothing more. Returns whether the connection stays open: an answer is still due."""
@@ -107,6 +93,8 @@ class IngressProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The header is whole; the body has a deadline, and must not announce too much."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._cut(503, "busy", "too many requests at once")
         if self._length > self.limits.max_body:
             self._cut(413, "too_large", f"the body is larger than {self.limits.max_body} bytes")
         self._in_head = False
@@ -141,6 +129,8 @@ class IngressProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is whole; its answer has a deadline."""
         self._in_body = False
+        if self._held and not self.pipeline:
+            self._release()
         if self.cycle.response_complete:  # before its body was read: a 401, say
             self.deadline = self.loop.time() + self.limits.idle_timeout
             return
@@ -152,6 +142,8 @@ class IngressProtocol(HttpToolsProtocol):
         """Wait for the next request; uvicorn's own timer is not needed."""
         self.server_state.total_requests += 1
         now = self.loop.time()
+        if self._held and not self.pipeline and not self._in_head and not self._in_body:
+            self._release()
         if self.transport.is_closing():
             self.deadline = now + LINGER_SECONDS
             return
@@ -164,58 +156,12 @@ class IngressProtocol(HttpToolsProtocol):
         elif not self._in_head and not self._in_body:
             self.deadline = now + self.limits.idle_timeout
 
-    def sweep(self, now: float) -> None:
-        """Called by the server several times a second: act on a deadline that has passed at `now` (loop time, s)."""
-        if now < self.deadline:
-            return
-        self.deadline = now + LINGER_SECONDS
-        if self.transport.is_closing() or self._over:
-            self.transport.abort()
-        elif self._in_head or self._in_body:
-            self._refuse(408, "timeout", "the request did not arrive in time")
-        elif self._idle():
-            self.transport.close()
-        else:
-            self.transport.abort()
-
     def _upgrade(self) -> None:
         """An `Upgrade` is ignored (RFC 9110 section 7.8), but the parser stops there: so does the connection."""
         if self.cycle is not None:
             self.cycle.keep_alive = False
         self._over = True
 
-    def _idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
-
     def _cut(self, status: int, reason: str, detail: str) -> None:
         self._refusal = (status, reason, detail)
         raise Cut
-
-    def _refuse(self, status: int, reason: str, detail: str) -> None:
-        """Answer from here, in the place of the application, and end the connection."""
-        if self._over or self.transport.is_closing():
-            return
-        self._over = True
-        if self.pipeline or (not self._in_body and not self._idle()):
-            # Answers go out in order (RFC 9112 section 9.3.2): those before it, then the end of the connection.
-            self.cycle.keep_alive = False
-            return
-        if self._in_body and self.cycle.response_started:
-            self.transport.close()  # the answer to this request is out already
-            return
-        if self._in_body:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        metrics.refused(status)
-        again = self.limits.retry_after
-        self.transport.write(refusal_text(self.server_state.default_headers, status, reason, detail, again))
-        self._linger()
-
-    def _linger(self) -> None:
-        """End our side and read on for a moment: closing at once would take the answer away from a client that is still
-        sending (RFC 9112 section 9.6)."""
-        self.deadline = self.loop.time() + LINGER_SECONDS
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
-            self.transport.close()

@@ -4,11 +4,12 @@ import asyncio
 import gc
 import signal
 import socket
-from typing import Final
+from typing import Final, cast
 
 from uvicorn import Config, Server
 
 from ingest.app import make_app
+from ingest.crowd import Member, sweep
 from ingest.http_protocol import IngressProtocol
 from schemas.settings import Settings
 
@@ -23,9 +24,7 @@ class IngressServer(Server):
         """Called by uvicorn every 0.1 s."""
         if counter % _SWEEP_TICKS == 0:
             now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                if isinstance(connection, IngressProtocol):
-                    connection.sweep(now)
+            sweep(cast(set[Member], self.server_state.connections), now)
         return await super().on_tick(counter)
 
 

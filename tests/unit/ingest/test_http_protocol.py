@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from ingest.crowd import Crowd
 from ingest.http_cycle import AcceptedText
 from ingest.http_limits import HttpLimits
 from ingest.http_protocol import IngressProtocol
@@ -67,7 +68,8 @@ class Line:
         loop.run_until_complete(self.bench.start())
         config = Config(self.bench.app, lifespan="off", ws="none", log_config=None, server_header=False)
         config.load()
-        state = {"limits": HttpLimits.of(Ingest(**limits)), "accepted_text": AcceptedText()}
+        bounds = HttpLimits.of(Ingest(**limits))
+        state = {"limits": bounds, "crowd": Crowd(bounds), "accepted_text": AcceptedText()}
         self.transport = Transport()
         self.server = ServerState()
         self.protocol = IngressProtocol(config, self.server, state, loop)
@@ -209,14 +211,100 @@ def test_a_client_that_does_not_read_is_given_up(loop: asyncio.AbstractEventLoop
     line.end()
 
 
-def test_too_many_connections(loop: asyncio.AbstractEventLoop) -> None:
+def another(line: Line) -> tuple[IngressProtocol, Transport]:
+    """One more connection to the same server."""
+    transport = Transport()
+    second = IngressProtocol(line.protocol.config, line.server, line.protocol.app_state, line.loop)
+    second.connection_made(transport)
+    return second, transport
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        (b"", []),
+        (GOOD, [200]),
+        (b"GET /tok", [503]),
+        (b"POST /token/ HTTP/1.1\r\nContent-Length: 9\r\n\r\nx", [503]),
+        (GOOD + b"GET /", [200, 503]),
+    ],
+)
+def test_who_has_waited_longest_makes_room(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch, sent: bytes, statuses: list[int]
+) -> None:
     line = Line(loop, max_connections=1)
-    other = Transport()
-    second = IngressProtocol(line.protocol.config, line.server, line.protocol.app_state, loop)
-    second.connection_made(other)
-    assert other.written.startswith(b"HTTP/1.1 503 ") and b"retry-after: " in other.written
-    assert other.is_closing() and not line.transport.is_closing()
-    second.connection_lost(None)
+    if sent:
+        line.feed(sent)
+    # Everybody has a second to send a request: the newcomer is refused, at once.
+    young, refused = another(line)
+    assert refused.written.startswith(b"HTTP/1.1 503 ") and b"retry-after: " in refused.written
+    assert refused.is_closing() and not line.transport.is_closing()
+    young.connection_lost(None)
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now + 1.5)
+    newcomer, welcome = another(line)
+    assert line.transport.is_closing() and not welcome.is_closing() and welcome.written == b""
+    assert line.statuses == statuses
+    monkeypatch.undo()
+    newcomer.connection_lost(None)
+    line.end()
+
+
+def test_a_connection_with_an_answer_due_never_makes_room(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Line(loop, max_connections=1)
+    line.bench.sink.held = asyncio.Event()
+    line.feed(GOOD)
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now + 5)
+    newcomer, refused = another(line)
+    monkeypatch.undo()
+    assert refused.written.startswith(b"HTTP/1.1 503 ") and not line.transport.is_closing()
+    newcomer.connection_lost(None)
+    line.bench.sink.held.set()
+    line.settle()
+    assert line.statuses == [200]
+    line.end()
+
+
+def test_what_unfinished_requests_hold_is_bounded(loop: asyncio.AbstractEventLoop) -> None:
+    line = Line(loop, max_unfinished_bytes=3000)
+    half = b"POST /token/ HTTP/1.1\r\nContent-Length: 5000\r\n\r\n"
+    others = [another(line) for _ in range(3)]
+    line.feed(half, b"a" * 1500)
+    others[0][0].data_received(half + b"a" * 1200)
+    line.settle()
+    assert others[0][1].written == b""
+    others[1][0].data_received(half + b"a" * 400)  # now it is too much
+    assert others[1][1].written.startswith(b"HTTP/1.1 503 ") and b"retry-after: " in others[1][1].written
+    # Whole requests hold nothing, and pass.
+    others[2][0].data_received(GOOD)
+    line.settle()
+    assert others[2][1].written.startswith(b"HTTP/1.1 200 ")
+    others[1][0].connection_lost(None)
+    line.feed(b"a" * 3500)  # complete (and refused, for it is no report)
+    assert line.statuses == [400]
+    crowd = line.protocol.crowd
+    assert crowd.held == len(half) + 1200
+    for protocol, _ in others:
+        protocol.connection_lost(None)
+    line.end()
+    assert crowd.held == 0
+
+
+def test_pipelined_requests_are_bounded_and_answered_in_order(loop: asyncio.AbstractEventLoop) -> None:
+    line = Line(loop)
+    line.feed(GOOD * 90)
+    for _ in range(100):
+        line.settle()
+    assert line.statuses == [200] * 90 and not line.transport.is_closing()
+    line.feed(GOOD * 300)
+    for _ in range(100):
+        line.settle()
+    # The one under way and a hundred behind it; then the connection ends, and a client knows which were not answered.
+    assert line.statuses == [200] * (90 + 101)
+    assert line.transport.is_closing()
     line.end()
 
 

@@ -1,0 +1,137 @@
+"""One connection: its deadline, what it holds in memory, its refusal and its end; `http_protocol.py` parses.
+
+Deadlines are one number a connection, checked by the server's tick, so that a request costs no timer.
+"""
+
+import asyncio
+from typing import Any, Final, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from ingest import metrics
+from ingest.crowd import Crowd, Member
+from ingest.http_cycle import refusal_text
+from ingest.http_limits import LINGER_SECONDS, HttpLimits
+
+_NEVER: Final = float("inf")
+
+
+class Connection(HttpToolsProtocol):
+    """What is known of a connection, and how it ends."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.limits: HttpLimits = app_state["limits"]
+        self.crowd: Crowd = app_state["crowd"]
+        self.deadline = _NEVER
+        self._in_head = False  # of the request being received
+        self._in_body = False
+        self._held = 0  # bytes received that are not dealt with yet
+        self._over = False  # nothing more is read from this client
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock: a request must follow."""
+        super().connection_made(transport)
+        now = self.loop.time()
+        self.deadline = now + self.limits.header_timeout
+        full = len(self.connections) > self.limits.max_connections
+        if full and not self.crowd.make_room(cast(set[Member], self.connections), now):
+            self._refuse(503, "busy", "too many connections", linger=False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end."""
+        self._release()
+        super().connection_lost(exc)
+
+    def sweep(self, now: float) -> None:
+        """Called by the server several times a second: act on a deadline that has passed at `now` (loop time, s)."""
+        if now < self.deadline:
+            return
+        self.deadline = now + LINGER_SECONDS
+        if self.transport.is_closing() or self._over:
+            self.transport.abort()
+        elif self._in_head or self._in_body:
+            self._refuse(408, "timeout", "the request did not arrive in time")
+        elif self._idle():
+            self.transport.close()
+        else:
+            self.transport.abort()
+
+    def waits_since(self) -> float | None:
+        """Since when (loop time) it is the client's turn: the connection is idle, or half a request is there.
+
+        None: an answer is due to it, or it is on its end.
+        """
+        if self._over or self.transport.is_closing():
+            return None
+        if self._in_head:
+            return self.deadline - self.limits.header_timeout
+        if self._in_body:
+            return self.deadline - self.limits.body_timeout
+        if self._idle():
+            return self.deadline - (self.limits.header_timeout if self.cycle is None else self.limits.idle_timeout)
+        return None
+
+    def give_way(self) -> None:
+        """End, for another client's sake; only while `waits_since`. An idle client must expect it (RFC 9112, 9.5)."""
+        if self._in_head or self._in_body:
+            self._refuse(503, "busy", "too many connections", linger=False)
+        else:
+            self._over = True
+            self.transport.abort()
+
+    def _hold(self, size: int) -> None:
+        """Note `size` bytes that wait for the rest of their request, or for the answers before it."""
+        self._held += size
+        if not self.crowd.hold(size):
+            self._refuse(503, "busy", "too many unfinished requests")
+
+    def _release(self) -> None:
+        """Nothing is held any more."""
+        self.crowd.release(self._held)
+        self._held = 0
+
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _refuse(self, status: int, reason: str, detail: str, *, linger: bool = True) -> None:
+        """Answer from here, in the place of the application, and end the connection."""
+        if self._over or self.transport.is_closing():
+            return
+        self._over = True
+        if self.pipeline or (not self._in_body and not self._idle()):
+            # Answers go out in order (RFC 9112 section 9.3.2): those before it, then the end of the connection.
+            self.cycle.keep_alive = False
+            return
+        if self._in_body and self.cycle.response_started:
+            self.transport.close()  # the answer to this request is out already
+            return
+        if self._in_body:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        metrics.refused(status)
+        again = self.limits.retry_after
+        self.transport.write(refusal_text(self.server_state.default_headers, status, reason, detail, again))
+        if linger:
+            self._linger()
+        else:
+            self.deadline = self.loop.time() + LINGER_SECONDS
+            self.transport.close()
+
+    def _linger(self) -> None:
+        """End our side and read on for a moment: closing at once would take the answer away from a client that is still
+        sending (RFC 9112 section 9.6)."""
+        self._release()
+        self.deadline = self.loop.time() + LINGER_SECONDS
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
