@@ -73,10 +73,15 @@ class IngressApp:
                 Route("/readyz", own.readyz),
                 Route("/metrics", own.metrics),
             ]
-            self._endpoint = Endpoint(self._templates, sink, self._settings, reject)
+            endpoint = Endpoint(self._templates, sink, self._settings, reject)
+            await endpoint.open()
+            self._endpoint = endpoint
             await _settle(sink)
-            limits = HttpLimits.of(self._settings)
-            yield {"limits": limits, "crowd": Crowd(limits), "accepted_text": AcceptedText()}
+            try:
+                limits = HttpLimits.of(self._settings)
+                yield {"limits": limits, "crowd": Crowd(limits), "accepted_text": AcceptedText()}
+            finally:
+                await endpoint.close()
 
 
 def make_app(settings: Settings, metrics_directory: str = "") -> IngressApp:

@@ -12,7 +12,7 @@ from typing import Final
 from starlette.types import Receive, Scope, Send
 
 from ingest import metrics
-from ingest.authentication import gates
+from ingest.auth.gates import gates
 from ingest.gate import Asked
 from ingest.http_cycle import ACCEPTED, EMPTY
 from ingest.limits.rates import address_rate, field_rates
@@ -59,11 +59,21 @@ class Endpoint:
         self._templates = templates
         self._sink = sink
         self._limits = Limits(max_field=settings.max_field, strict_selector=settings.strict_selector)
-        self._gates = gates(templates.templates, settings.nonce_timeout)
+        self._gates = gates(templates.templates, settings)
         self._retry_after = settings.retry_after
         self._field_rates = field_rates(settings)
         self._address_rate = address_rate(settings)
         self._reject = reject
+
+    async def open(self) -> None:
+        """Start what the gates need, before the first request."""
+        for gate in self._gates.values():
+            await gate.open()
+
+    async def close(self) -> None:
+        """Let go of it, after the last."""
+        for gate in self._gates.values():
+            await gate.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -100,8 +110,7 @@ class Endpoint:
         call.content_type = "application/octet-stream" if encoding else content_type
         gate = self._gates.get(candidates[0].template.name) if len(candidates) == 1 else None
         asked = Asked(method, _target(scope), authorization, scope["headers"]) if self._gates else None
-        if gate is not None and asked is not None:
-            gate.before(asked)
+        username = await gate.before(asked) if gate is not None and asked is not None else None
         if method in _WITH_BODY:
             call.body = await _body(receive)
         received_at = time.time_ns() // 1_000_000
@@ -112,11 +121,11 @@ class Endpoint:
         if asked is not None and (known := self._gates.get(template.name)) is not None:
             if gate is None:
                 # Which of several templates it is, only the fixed values tell; each may ask for something else.
-                known.before(asked)
-            await known.after(asked, reading)
+                username = await known.before(asked)
+            username = await known.after(asked, reading, username)
         if self._field_rates is not None:
             self._field_rates.check(reading.values, time.monotonic())
-        await self._sink.publish(report_message(template.kind, reading.values, received_at, user_agent))
+        await self._sink.publish(report_message(template.kind, reading.values, received_at, user_agent, username))
         metrics.accepted(template.kind, time.perf_counter() - started)
 
     def _candidates(self, raw_path: str, method: str) -> list[Candidate]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from ingest.uuid7 import uuid7
 from ingest.variables import Field
@@ -25,7 +25,11 @@ class Message(Struct, frozen=True):
 
 
 def report_message(
-    kind: Literal["report", "removal"], values: Mapping[Field, str], received_at: int, user_agent: bytes
+    kind: Literal["report", "removal"],
+    values: Mapping[Field, str],
+    received_at: int,
+    user_agent: bytes,
+    authenticated: str | None = None,
 ) -> Message:
     """The message for a request.
 
@@ -34,6 +38,7 @@ def report_message(
         values: the fields present; `selector` is.
         received_at: when the request was complete, ms since the epoch, UTC.
         user_agent: the header as it came (bytes, may be empty).
+        authenticated: the account whose credentials were checked, if any.
     """
     selector = values["selector"]
     report = Report(
@@ -47,6 +52,7 @@ def report_message(
         other=_pair(values.get("other_token"), values.get("other_app_id")),
         install_id=values.get("install_id"),
         user_agent=_text(user_agent),
+        authenticated_username=UNSET if authenticated is None else authenticated,
     )
     return Message(selector.encode(), encode(report), headers(kind, report.id, received_at))
 

@@ -4,6 +4,7 @@ import logging
 import signal
 from typing import Final
 
+from ingest.auth.gates import gates, with_nonce_key
 from ingest.server import listen, serve
 from ingest.template_set import template_set
 from ingest.template_text import TemplateError
@@ -35,12 +36,14 @@ def run(settings: Settings) -> int:
     quiet_libraries(settings)
     try:
         templates = template_set(settings)
+        gates(templates.templates, settings.ingest)  # files and callbacks are looked at before a port is opened
     except TemplateError as error:
         log.error("%s", error)
         return _WRONG_SETTINGS
     for template in templates.templates:
         if template.removals_off:
             log.warning("template `%s` is off: it removes without authentication, reports need one", template.name)
+    settings = with_nonce_key(settings)
     try:
         listener = listen(settings)
     except OSError as error:

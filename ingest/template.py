@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from ingest.auth.declared import declared
 from ingest.names import Names, json_names, json_variables, pair_names, pair_variables, parse_json
 from ingest.pattern import Pattern, meanings, path_pattern
 from ingest.template_text import Piece, TemplateError, TextError, Variable, pieces
@@ -40,6 +41,15 @@ class Path(Struct, frozen=True):
         """Every field that some part fills."""
         return {field for field in self.pattern.fields if field is not None}
 
+    def value(self, name: str, raw_path: str) -> str:
+        """The raw value (str, percent-encoded; empty if it does not fit) of the variable `name` in a path that came."""
+        order = [part.name for part in self.parts if isinstance(part, Variable)].index(name)
+        bare = raw_path.removesuffix("/")
+        forms = {"closed": (bare,), "open": (raw_path, bare), "exact": (raw_path,)}[self.end]
+        assert self.pattern.regex is not None
+        found = next(filter(None, map(self.pattern.regex.fullmatch, forms)), None)
+        return found[order + 1] if found else ""
+
 
 class Compiled(Struct, frozen=True, kw_only=True):
     """A template as the ingress uses it.
@@ -48,7 +58,9 @@ class Compiled(Struct, frozen=True, kw_only=True):
         methods: HTTP methods; `open_methods` are more that it takes if no other template at that path wants them.
         query, body: names in the query, and in a form or JSON body; one and the same object where the template has
             variables in one of them only, so that the values may come either way.
-        auth_secret: the shared secret of `auth_parameter`, or the password of Digest and Basic.
+        auth_secrets: the shared secret, or the password of Digest and Basic, and the one before it while it counts.
+        auth_parameter: the name whose values are kept aside for the gate; empty: there is none.
+        source: what the operator wrote.
         removals_off: an unauthenticated removal beside an authenticated report (design.md section 3).
     """
 
@@ -59,10 +71,10 @@ class Compiled(Struct, frozen=True, kw_only=True):
     open_methods: frozenset[str]
     query: Names
     body: Names
-    auth: Literal["none", "digest", "basic", "parameter"]
-    auth_username: str
-    auth_secret: Secret
+    auth: str
+    auth_secrets: tuple[Secret, ...]
     auth_parameter: str
+    source: Template
     removals_off: bool = False
 
 
@@ -97,8 +109,14 @@ def _compile(template: Template) -> Compiled:
     query = pair_names(query_text, known)
     body = _body_names(template, document, known)
     _check_fields(template, path.fields() | query.fields() | body.fields())
-    secret, query, body = _authentication(template, query, body)
-    query, body = _shared(query, body)
+    auth = declared(template, path_parts, query, body)
+    if (
+        auth.parameter
+        and template.auth == "external"
+        and "username" not in path.fields() | query.fields() | body.fields()
+    ):
+        raise TextError("auth `external` with auth_parameter needs a user name, such as %account[username]%")
+    query, body = _shared(auth.query, auth.body)
     methods = frozenset({template.method or ("POST" if template.post_data else "GET")})
     usual = {"GET", "POST", "PUT"} if template.kind == "report" else {"GET", "POST"}
     return Compiled(
@@ -110,9 +128,9 @@ def _compile(template: Template) -> Compiled:
         query=query,
         body=body,
         auth=template.auth,
-        auth_username=template.auth_username,
-        auth_secret=secret,
-        auth_parameter=template.auth_parameter,
+        auth_secrets=auth.secrets,
+        auth_parameter=auth.parameter,
+        source=template,
     )
 
 
@@ -163,35 +181,10 @@ def _check_fields(template: Template, fields: set[Field]) -> None:
         raise TextError("it has no %selector%, and every record is kept under one")
     if template.kind == "report" and not fields & TOKENS:
         raise TextError("it has no push token (%pushTokenIncomingCall%, %pushTokenOther% or %pushToken%)")
+    if template.auth == "external" and template.auth_parameter and "username" not in fields:
+        raise TextError("auth `external` with auth_parameter needs a user name, such as %account[username]%")
     if template.method in ("GET", "DELETE") and template.post_data:
         raise TextError(f"it has post data, but its method is {template.method}")
-
-
-def _authentication(template: Template, query: Names, body: Names) -> tuple[Secret, Names, Names]:
-    """The secret to compare with; a shared secret's parameter leaves the names (its value goes no further)."""
-    if template.auth == "none":
-        return Secret(), query, body
-    name = template.auth_parameter
-    if template.auth != "parameter":
-        if not template.auth_username or not template.auth_password:
-            raise TextError(f"auth `{template.auth}` needs auth_username and auth_password")
-        return template.auth_password, query, body
-    if not name:
-        raise TextError("auth `parameter` needs auth_parameter, the name that carries the shared secret")
-    if any(name in place.patterns and place.patterns[name].fields != (None,) for place in (query, body)):
-        raise TextError(f"`{name}` carries the shared secret and a %variable% at once")
-    written = {place.literals[name] for place in (query, body) if name in place.literals}
-    if template.auth_password:
-        written.add(template.auth_password.reveal())
-    if len(written) != 1:
-        raise TextError(f"auth `parameter` needs one secret: auth_password, or a fixed value of `{name}`")
-    return Secret(written.pop()), _without(query, name), _without(body, name)
-
-
-def _without(names: Names, name: str) -> Names:
-    patterns = {key: value for key, value in names.patterns.items() if key != name}
-    literals = {key: value for key, value in names.literals.items() if key != name}
-    return Names(patterns=patterns, literals=literals, nested=names.nested, fold=names.fold)
 
 
 def _shared(query: Names, body: Names) -> tuple[Names, Names]:

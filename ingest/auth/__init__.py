@@ -1,0 +1,1 @@
+"""Who may report: one gate for each template that asks (docs/security.md)."""
