@@ -5,7 +5,9 @@ import signal
 from typing import Final
 
 from ingest.auth.gates import gates, with_nonce_key
-from ingest.server import listen, serve
+from ingest.limits.address import networks
+from ingest.refusal import UnusableError
+from ingest.server import certificates_of, listen, serve
 from ingest.template_set import template_set
 from ingest.template_text import TemplateError
 from ingest.workers import run_workers
@@ -36,8 +38,11 @@ def run(settings: Settings) -> int:
     quiet_libraries(settings)
     try:
         templates = template_set(settings)
-        gates(templates.templates, settings.ingest)  # files and callbacks are looked at before a port is opened
-    except TemplateError as error:
+        # Files and callbacks are looked at before a port is opened.
+        gates(templates.templates, settings.ingest)
+        certificates_of(settings.ingest)
+        networks(settings.ingest.trusted_proxies)
+    except (TemplateError, UnusableError) as error:
         log.error("%s", error)
         return _WRONG_SETTINGS
     for template in templates.templates:

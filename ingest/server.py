@@ -4,27 +4,65 @@ import asyncio
 import gc
 import signal
 import socket
-from typing import Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from msgspec.structs import replace
 from uvicorn import Config, Server
+from uvicorn.config import STARTUP_FAILURE
 
 from ingest.app import make_app
 from ingest.crowd import Member, sweep
+from ingest.descriptors import make_room
+from ingest.http_limits import LINGER_SECONDS
 from ingest.http_protocol import IngressProtocol
-from schemas.settings import Settings
+from schemas.settings import Ingest, Settings
+
+if TYPE_CHECKING:
+    from ingest.tls import Certificates
 
 _BACKLOG: Final = 2048
 _SWEEP_TICKS: Final = 3  # uvicorn ticks ten times a second
+_LOOK_TICKS: Final = 10
 
 
 class IngressServer(Server):
-    """A uvicorn server that closes what is overdue, and leaves signals handled: SIGTERM drains and ends with 0."""
+    """A uvicorn server that closes what is overdue, looks after its certificate, and bounds TLS handshakes."""
+
+    def __init__(self, config: Config, certificates: "Certificates | None", handshake_timeout: float) -> None:
+        """As uvicorn's; without certificates the port speaks plain HTTP."""
+        super().__init__(config)
+        self._certificates = certificates
+        # How `create_server` is called: uvicorn's own call leaves a handshake a minute.
+        self._tls: dict[str, Any] = {}
+        if certificates is not None:
+            self._tls = {
+                "ssl": certificates.context,
+                "ssl_handshake_timeout": handshake_timeout,
+                "ssl_shutdown_timeout": LINGER_SECONDS,
+            }
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """In place of uvicorn's: only sockets that are there already, and our options of TLS."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise SystemExit(STARTUP_FAILURE)
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(self._connection, sock=listener, backlog=_BACKLOG, **self._tls)
+            for listener in sockets or []
+        ]
+        self.started = True
+
+    def _connection(self) -> IngressProtocol:
+        return IngressProtocol(self.config, self.server_state, self.lifespan.state)
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn every 0.1 s."""
         if counter % _SWEEP_TICKS == 0:
             now = asyncio.get_running_loop().time()
             sweep(cast(set[Member], self.server_state.connections), now)
+        if self._certificates is not None and counter % _LOOK_TICKS == 0:
+            self._certificates.look(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
 
@@ -48,12 +86,30 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
+def certificates_of(settings: Ingest) -> "Certificates | None":
+    """The certificate that the settings name; None: no TLS, and nothing of it is imported.
+
+    Raises:
+        UnusableError: its files cannot be used.
+    """
+    if not settings.tls_cert_file:
+        return None
+    from ingest.tls import Certificates
+
+    return Certificates(settings)
+
+
 def serve(settings: Settings, listener: socket.socket, metrics_directory: str = "") -> int:
     """Serve until SIGTERM or SIGINT, drain, and return the exit code.
 
     Raises:
         TemplateError: a template that cannot be used.
+        UnusableError: another setting that cannot be used.
     """
+    own = settings.ingest
+    # A handshake has a descriptor, and no connection yet that would be counted.
+    room = make_room(own.max_connections, own.max_connections * (2 if own.tls_cert_file else 1))
+    settings = replace(settings, ingest=replace(own, max_connections=room))
     config = Config(
         make_app(settings, metrics_directory),
         loop="uvloop",
@@ -67,7 +123,7 @@ def serve(settings: Settings, listener: socket.socket, metrics_directory: str = 
         backlog=_BACKLOG,
         timeout_graceful_shutdown=max(1, round(settings.ingest.drain_timeout)),
     )
-    server = IngressServer(config)
+    server = IngressServer(config, certificates_of(own), own.header_timeout)
 
     def stop(*_: object) -> None:
         server.should_exit = True

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from ingest.refusal import UnusableError
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -13,22 +15,18 @@ _PORT: Final = re.compile(r"(\[[^]]*\]|[0-9.]+)(?::[0-9_A-Za-z.-]+)?")  # `[2001
 _FOR: Final = re.compile(r'(?:^|;)\s*for=("?)([^";]*)\1\s*(?:;|$)', re.IGNORECASE)
 
 
-class ProxiesError(ValueError):
-    """A list of trusted proxies that is none; the text says which part."""
-
-
 def networks(text: str) -> tuple[Network, ...]:
     """The networks (`10.0.0.0/8,2001:db8::7`) of a setting.
 
     Raises:
-        ProxiesError: a part that is neither an address nor a network.
+        UnusableError: a part that is neither an address nor a network.
     """
     found = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         try:
             found.append(ipaddress.ip_network(part))
         except ValueError as error:
-            raise ProxiesError(f"ingest.trusted_proxies: {error}") from None
+            raise UnusableError(f"ingest.trusted_proxies: {error}") from None
     return tuple(found)
 
 

@@ -60,7 +60,7 @@ def address_rate(settings: Ingest) -> AddressRate | None:
     """The rate by address; None if it is off.
 
     Raises:
-        ProxiesError: `trusted_proxies` is no list of networks.
+        UnusableError: `trusted_proxies` is no list of networks.
     """
     trusted = networks(settings.trusted_proxies)
     if not settings.address_rate:

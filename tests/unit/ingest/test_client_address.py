@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.limits.address import Addresses, ProxiesError, networks
+from ingest.limits.address import Addresses, networks
+from ingest.refusal import UnusableError
 from tests.unit.ingest.many import many
 
 TRUSTED = networks("10.0.0.0/8, 2001:db8:ff::/48,192.0.2.7")
@@ -95,7 +96,7 @@ def test_an_untrusted_peer_is_its_own_address(peer: ipaddress.IPv4Address, claim
 
 @pytest.mark.parametrize("text", ["10.0.0.0/33", "proxy.example.com", "10.0.0.1/8", "a,b"])
 def test_a_list_that_is_none(text: str) -> None:
-    with pytest.raises(ProxiesError, match="trusted_proxies"):
+    with pytest.raises(UnusableError, match="trusted_proxies"):
         networks(text)
 
 
