@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from processors.compactor import known as module
 from processors.compactor.known import Known
 from processors.compactor.rules import REPLAYED, UNCHANGED
-from schemas.records import Latest
+from schemas.records import Latest, Report
 from tests.unit.compactor.logs import HOUR, RULES, T0, Entry, Folds, compact, entry, logs, report
 
 
@@ -39,6 +40,28 @@ def test_every_log_comes_to_the_same(entries: list[Entry], sizes: list[int], pla
     plain, quick = compact(log, sizes), compact(log, sizes, known=fresh(places))
     assert quick.states == plain.states
     assert [change.id for change in quick.whole.changes] == [change.id for change in plain.whole.changes]
+    assert [bad.id for bad in quick.whole.rejected] == [bad.id for bad in plain.whole.rejected]
+    assert counted(quick) == counted(plain)
+
+
+# One selector, hardly anything to say of it, and several who say it: most of such a log is repeated or refused.
+few_words = st.builds(
+    report,
+    kind=st.sampled_from(("report",) * 6 + ("removal", "release")),
+    calls=st.sampled_from(("c", "c", "c", "d", None)),
+    origin=st.sampled_from(("app",) * 5 + ("operator",)),
+    authenticated_username=st.sampled_from((UNSET, "ann", "ann", "ann", "bob")),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(few_words, max_size=12), st.lists(st.integers(1, 5), max_size=6))
+def test_whoever_says_it_again(told: list[Report], sizes: list[int]) -> None:
+    """The same tokens under another account are news, and so is every repetition of a refused report."""
+    log = [entry(at, one) for at, one in enumerate(told)]
+    plain, quick = compact(log, sizes), compact(log, sizes, known=fresh(1024))
+    assert quick.states == plain.states
+    assert [bad.id for bad in quick.whole.rejected] == [bad.id for bad in plain.whole.rejected]
     assert counted(quick) == counted(plain)
 
 
