@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.cli.main import main
-from ingest.account_xml import account_xml, keys, templates_in_force
+from ingest.account_xml import Account, account_xml, keys, templates_in_force
+from ingest.auth.signature import verify
 from ingest.builtin import PASTED
 from ingest.template_set import template_set
 from ingest.template_text import TemplateError
 from schemas.secret import Secret
 from schemas.settings import Settings, Template
+from schemas.settings_ingest import SigningKey
 
 URL = "https://h.example/t?s=%selector%&t=%pushTokenIncomingCall%&x=<\">'"
 
@@ -100,6 +102,72 @@ def test_shared_secrets(url: str, post_data: str, password: str, expected: str) 
     masked = keys(template)
     assert not [text for text in masked.values() if "s3" in text]
     assert any("key=***" in text or '"key": "***"' in text for text in masked.values())
+
+
+def test_the_secret_of_a_path() -> None:
+    template = Template(
+        name="r", url="https://h/r/%secret%/%selector%?t=%pushToken%", auth="path", auth_password=Secret("a/b&c")
+    )
+    assert keys(template)["pushTokenReporterUrl"] == "https://h/r/***/%selector%?t=%pushToken%"
+    shown = keys(template, "https://push.example.net", show_secrets=True)["pushTokenReporterUrl"]
+    assert shown == "https://push.example.net/r/a%2Fb%26c/%selector%?t=%pushToken%"
+
+
+def test_the_secret_of_a_header() -> None:
+    template = Template(name="r", url=URL, auth="header", auth_header="X-Push-Key", auth_password=Secret("s3cret"))
+    assert keys(template)["pushTokenReporterCustomHeaders"] == "X-Push-Key: ***"
+    assert keys(template, show_secrets=True)["pushTokenReporterCustomHeaders"] == "X-Push-Key: s3cret"
+
+
+SIGNED = Template(
+    name="r",
+    url="https://h/t",
+    post_data="s=%selector%&t=%pushToken%",
+    auth="signed",
+    auth_keys=(SigningKey(id="new", secret=Secret("n" * 16)), SigningKey(id="old", secret=Secret("o" * 16))),
+)
+
+
+def test_a_signed_url() -> None:
+    johndow = Account("john dow&", 1_800_000_000)
+    assert keys(SIGNED)["pushTokenReporterUrl"] == "https://h/t?sig=***"
+    assert keys(SIGNED, account=johndow)["pushTokenReporterUrl"] == "https://h/t?sig=***"
+    url = keys(SIGNED, show_secrets=True, account=johndow)["pushTokenReporterUrl"]
+    start, _, signature = url.partition("=")
+    assert start == "https://h/t?sig" and signature.startswith("new.1800000000.")
+    assert verify(SIGNED.auth_keys, signature, 1_799_999_999) == "john dow&"
+    assert verify(SIGNED.auth_keys, signature, 1_800_000_000) is None
+
+
+@pytest.mark.parametrize("auth", ["digest", "basic"])
+def test_accounts_have_their_own_password(auth: str) -> None:
+    template = Template(name="r", url=URL, auth=auth, auth_users_file="/nowhere")  # type: ignore[arg-type]
+    found = read_back(account_xml([template], show_secrets=True, account=Account("johndow")))
+    assert (found["pushTokenReporterAuthUsername"], found["pushTokenReporterAuthPassword"]) == ("johndow", "***")
+    assert "the ingress does not hold the password" in account_xml([template])
+
+
+def test_the_command_signs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    keys_of_it = '[{"id": "a", "secret": "0123456789abcdef"}]'
+    url = "https://h/t?s=%selector%&t=%pushToken%"
+    templates = f'[{{"name": "t", "url": "{url}", "auth": "signed", "auth_keys": {keys_of_it}}}]'
+    monkeypatch.setenv("PUSHTOKENS_TEMPLATES", templates)
+    asked = ["account-xml", "--account", "johndow", "--expires", "2099-01-01"]
+    assert main(asked) == 0
+    masked = capsys.readouterr()
+    assert "sig=***" in masked.out and "--show-secrets" in masked.err
+    assert main([*asked, "--show-secrets"]) == 0
+    shown = capsys.readouterr()
+    assert "sig=a.4070908800.am9obmRvdw." in shown.out and shown.err == ""
+    assert "0123456789abcdef" not in masked.out + shown.out
+    for wrong, said in (
+        (["--expires", "2099-01-01"], "goes with --account"),
+        (["--account", "a", "--expires", "2020-01-01"], "has passed"),
+        (["--account", "a", "--expires", "tomorrow"], "must be a date"),
+        (["--account", "a\n"], "must be a name"),
+    ):
+        assert main(["account-xml", *wrong]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_what_is_printed_without_templates_is_understood_without_templates() -> None:
