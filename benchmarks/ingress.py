@@ -64,8 +64,8 @@ def is_whole(asked: argparse.Namespace, parser: argparse.ArgumentParser) -> bool
 
 
 def main(given: Sequence[str]) -> int:
-    """Run it. 0: all bounds that could be looked at are met (a quick run has none); 1: one is missed, or a contender
-    did not do its work; 2: it cannot run here."""
+    """Run it. 0: all bounds that could be looked at are met (a quick run has none); 1: one is missed, a contender did
+    not do its work, or wrk cannot be had."""
     asked = arguments(given)
     work = Path(tempfile.mkdtemp(prefix="push-token-bench-"))
     kafka = LocalKafka(work / "kafka", free_port(), heap_mb=1024)
