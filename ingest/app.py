@@ -18,6 +18,7 @@ from ingest.crowd import Crowd
 from ingest.endpoint import Endpoint
 from ingest.http_cycle import AcceptedText
 from ingest.http_limits import HttpLimits
+from ingest.journal import Journal
 from ingest.kafka_sink import KafkaSink
 from ingest.record import Message
 from ingest.refusal import PROBLEM_HEADERS, problem
@@ -73,15 +74,24 @@ class IngressApp:
                 Route("/readyz", own.readyz),
                 Route("/metrics", own.metrics),
             ]
-            endpoint = Endpoint(self._templates, sink, self._settings, reject)
+            journal = Journal(self._settings)
+            endpoint = Endpoint(self._templates, sink, self._settings, reject, journal)
             await endpoint.open()
             self._endpoint = endpoint
             await _settle(sink)
+            telling = asyncio.create_task(_tell(journal))
             try:
                 limits = HttpLimits.of(self._settings)
-                yield {"limits": limits, "crowd": Crowd(limits), "accepted_text": AcceptedText()}
+                yield {
+                    "limits": limits,
+                    "crowd": Crowd(limits),
+                    "accepted_text": AcceptedText(),
+                    "journal": journal,
+                }
             finally:
+                telling.cancel()
                 await endpoint.close()
+        metrics.flush()
 
 
 def make_app(settings: Settings, metrics_directory: str = "") -> IngressApp:
@@ -134,6 +144,7 @@ class _Own:
         """Prometheus text, for peers on this machine unless the settings open it."""
         if not self._public_metrics and not _is_local(request):
             return _problem(403, "not_local", "metrics are for this machine: see ingest.public_metrics", {})
+        metrics.flush()
         text = await asyncio.to_thread(metrics.exposition, self._directory)
         return Response(text, headers={"content-type": metrics.CONTENT_TYPE})
 
@@ -162,7 +173,14 @@ async def _settle(sink: ReportSink) -> None:
                 await asyncio.sleep(0.02)
 
 
+async def _tell(journal: Journal) -> None:
+    while True:
+        metrics.flush()
+        journal.tell()
+        await asyncio.sleep(metrics.FLUSH_SECONDS)
+
+
 async def _watch(sink: KafkaSink) -> None:
     while True:
-        metrics.in_flight(sink.in_flight)
-        await asyncio.sleep(1.0)
+        metrics.in_flight(sink.in_flight, sink.in_flight_bytes)
+        await asyncio.sleep(metrics.FLUSH_SECONDS)

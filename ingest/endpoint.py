@@ -3,9 +3,7 @@
 A plain ASGI callable rather than a Starlette `Request`: a third faster (design.md section 8).
 """
 
-import logging
 import time
-import traceback
 from collections.abc import Callable
 from typing import Final
 
@@ -15,46 +13,55 @@ from ingest import metrics
 from ingest.auth.gates import gates
 from ingest.gate import Asked
 from ingest.http_cycle import ACCEPTED, EMPTY
+from ingest.http_request import ClientGoneError, body_of, head_of, send_problem, target_of
+from ingest.journal import About, Journal
 from ingest.limits.rates import address_rate, field_rates
 from ingest.read import fill
 from ingest.reading import MismatchError, Reading
 from ingest.record import Message, report_message
-from ingest.refusal import PROBLEM_HEADERS, BusyError, RefusedError, problem
+from ingest.refusal import BusyError, RefusedError
 from ingest.rejected import RECORDED, rejected_message
 from ingest.report_sink import ReportSink
 from ingest.retry_after import retry_after
+from ingest.template import Compiled
 from ingest.template_set import Candidate, TemplateSet
 from ingest.values import Limits
 from schemas.settings import Ingest
-
-log = logging.getLogger(__name__)
 
 _WITH_BODY: Final = frozenset({"POST", "PUT"})
 # After these the rest of what came on the connection cannot be trusted to start a request.
 _CLOSING: Final = frozenset({"not_json"})
 
 
-class ClientGoneError(Exception):
-    """The client went away before its request was complete: there is nobody to answer."""
-
-
 class Call:
     """One request on its way: what is known of it so far, for the record of a refusal."""
 
-    __slots__ = ("body", "content_type", "kind", "reading")
+    __slots__ = ("body", "content_type", "reading", "scope", "started", "template")
 
-    def __init__(self) -> None:
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
         self.content_type = ""
         self.body: bytes | None = None
         self.reading: Reading | None = None
-        self.kind = ""
+        self.template: Compiled | None = None
+        self.started = 0.0
+
+    def about(self) -> About:
+        """The same for the journal."""
+        scope = self.scope
+        return About(scope["headers"], scope["method"], self.template, len(self.body or b""), self.started)
 
 
 class Endpoint:
     """Answers every path but those of the ingress itself."""
 
     def __init__(
-        self, templates: TemplateSet, sink: ReportSink, settings: Ingest, reject: Callable[[Message], None]
+        self,
+        templates: TemplateSet,
+        sink: ReportSink,
+        settings: Ingest,
+        reject: Callable[[Message], None],
+        journal: Journal,
     ) -> None:
         self._templates = templates
         self._sink = sink
@@ -64,6 +71,9 @@ class Endpoint:
         self._field_rates = field_rates(settings)
         self._address_rate = address_rate(settings)
         self._reject = reject
+        self._journal = journal
+        self._logs_accepted = journal.logs_accepted
+        metrics.serve((template.name, template.kind) for template in templates.templates)
 
     async def open(self) -> None:
         """Start what the gates need, before the first request."""
@@ -77,23 +87,20 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        call = Call()
+        call = Call(scope)
         try:
             await self._take(call, scope, receive)
         except RefusedError as error:
             await self._refuse(call, error, send)
         except BusyError as error:
-            metrics.refused(error.status, call.kind)
             again = (b"retry-after", retry_after(max(error.wait, self._retry_after)))
-            await _send_problem(send, error.status, error.reason, error.detail, None, [again])
+            found = self._journal.refused(error.status, error.cause, call.about())
+            await send_problem(send, error.status, error.reason, error.detail, found, headers=(again,))
         except ClientGoneError:
             return
         except Exception as error:
-            # Neither the message of an exception nor its locals may reach a log: they may hold what was sent.
-            trace = "".join(traceback.format_tb(error.__traceback__))
-            log.error("a request failed: %s\n%s", type(error).__name__, trace)
-            metrics.refused(500, call.kind)
-            await _send_problem(send, 500, "internal", "the ingress failed", None, [])
+            found = self._journal.failed(error, call.about())
+            await send_problem(send, 500, "internal", "the ingress failed", found)
         else:
             await send(ACCEPTED)
             await send(EMPTY)
@@ -104,20 +111,21 @@ class Endpoint:
             self._address_rate.check(scope["client"], scope["headers"], time.monotonic())
         method: str = scope["method"]
         candidates = self._candidates(scope["raw_path"].decode("latin-1"), method)
-        call.kind = candidates[0].template.kind
-        authorization, content_type, encoding, user_agent = _headers(scope["headers"])
+        call.template = candidates[0].template
+        head = head_of(scope["headers"])
         # A compressed body is one that cannot be read, like any other of a strange type.
-        call.content_type = "application/octet-stream" if encoding else content_type
+        call.content_type = "application/octet-stream" if head.encoding else head.content_type
         gate = self._gates.get(candidates[0].template.name) if len(candidates) == 1 else None
-        asked = Asked(method, _target(scope), authorization, scope["headers"]) if self._gates else None
+        asked = Asked(method, target_of(scope), head.authorization, scope["headers"]) if self._gates else None
         username = await gate.before(asked) if gate is not None and asked is not None else None
         if method in _WITH_BODY:
-            call.body = await _body(receive)
+            call.body = await body_of(receive)
         received_at = time.time_ns() // 1_000_000
-        started = time.perf_counter()
+        started = call.started = time.perf_counter()
         reading = self._read(call, candidates, scope["query_string"])
-        template = reading.template
-        call.kind = template.kind
+        template = call.template = reading.template
+        for field, form in reading.absent:
+            metrics.absent(template.name, field, form)
         if asked is not None and (known := self._gates.get(template.name)) is not None:
             if gate is None:
                 # Which of several templates it is, only the fixed values tell; each may ask for something else.
@@ -125,8 +133,11 @@ class Endpoint:
             username = await known.after(asked, reading, username)
         if self._field_rates is not None:
             self._field_rates.check(reading.values, time.monotonic())
-        await self._sink.publish(report_message(template.kind, reading.values, received_at, user_agent, username))
-        metrics.accepted(template.kind, time.perf_counter() - started)
+        message = report_message(template.kind, reading.values, received_at, head.user_agent, username, head.trace)
+        await self._sink.publish(message)
+        metrics.accepted(template.name, time.perf_counter() - started)
+        if self._logs_accepted:
+            self._journal.accepted(call.about())
 
     def _candidates(self, raw_path: str, method: str) -> list[Candidate]:
         found = self._templates.find(raw_path)
@@ -156,7 +167,6 @@ class Endpoint:
         raise refusal
 
     async def _refuse(self, call: Call, error: RefusedError, send: Send) -> None:
-        metrics.refused(error.status, call.kind)
         if error.status in RECORDED:
             reading = call.reading
             name = None if reading is None else reading.template.name
@@ -164,48 +174,5 @@ class Endpoint:
             now = time.time_ns() // 1_000_000
             self._reject(rejected_message(error, now, name, values, call.content_type, call.body))
         headers = [*error.headers, (b"connection", b"close")] if error.reason in _CLOSING else list(error.headers)
-        await _send_problem(send, error.status, error.reason, error.detail, error.field, headers)
-
-
-def _headers(found: list[tuple[bytes, bytes]]) -> tuple[str, str, bytes, bytes]:
-    """Authorization, content type, content encoding (empty for none) and user agent."""
-    authorization = content_type = ""
-    encoding = user_agent = b""
-    for name, value in found:
-        if name == b"user-agent":
-            user_agent = value
-        elif name == b"content-type":
-            content_type = value.decode("latin-1")
-        elif name == b"authorization":
-            authorization = value.decode("latin-1")
-        elif name == b"content-encoding" and value.strip().lower() != b"identity":
-            encoding = value
-    return authorization, content_type, encoding, user_agent
-
-
-def _target(scope: Scope) -> str:
-    raw: bytes = scope["raw_path"]
-    query: bytes = scope["query_string"]
-    return (raw + b"?" + query if query else raw).decode("latin-1")
-
-
-async def _body(receive: Receive) -> bytes:
-    """The whole body; the server layer bounds its size and time."""
-    event = await receive()
-    chunks = []
-    while True:
-        if event["type"] == "http.disconnect":
-            raise ClientGoneError
-        chunks.append(event.get("body", b""))
-        if not event.get("more_body", False):
-            return b"".join(chunks)
-        event = await receive()
-
-
-async def _send_problem(
-    send: Send, status: int, reason: str, detail: str, field: str | None, headers: list[tuple[bytes, bytes]]
-) -> None:
-    body = problem(status, reason, detail, field)
-    headers = [*PROBLEM_HEADERS, (b"content-length", str(len(body)).encode()), *headers]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+        found = self._journal.refused(error.status, error.cause, call.about())
+        await send_problem(send, error.status, error.reason, error.detail, found, error.field, headers)

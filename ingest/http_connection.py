@@ -4,7 +4,7 @@ Deadlines are one number a connection, checked by the server's tick, so that a r
 """
 
 import asyncio
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -14,6 +14,7 @@ from ingest import metrics
 from ingest.crowd import Crowd, Member
 from ingest.http_cycle import refusal_text
 from ingest.http_limits import LINGER_SECONDS, HttpLimits
+from ingest.journal import About, Journal
 
 _NEVER: Final = float("inf")
 
@@ -31,6 +32,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self.limits: HttpLimits = app_state["limits"]
         self.crowd: Crowd = app_state["crowd"]
+        self.journal: Journal = app_state["journal"]
         self.deadline = _NEVER
         self._in_head = False  # of the request being received
         self._in_body = False
@@ -44,6 +46,7 @@ class Connection(HttpToolsProtocol):
         self.deadline = now + self.limits.header_timeout
         full = len(self.connections) > self.limits.max_connections
         if full and not self.crowd.make_room(cast(set[Member], self.connections), now):
+            metrics.connection_refused("too_many")
             self._refuse(503, "busy", "too many connections", linger=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -56,6 +59,7 @@ class Connection(HttpToolsProtocol):
         if now < self.deadline:
             return
         self.deadline = now + LINGER_SECONDS
+        metrics.connection_timeout(self._waiting_for())
         if self.transport.is_closing() or self._over:
             self.transport.abort()
         elif self._in_head or self._in_body:
@@ -64,6 +68,16 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             self.transport.abort()
+
+    def _waiting_for(self) -> Literal["end", "header", "body", "idle", "answer"]:
+        """Which deadline is running."""
+        if self.transport.is_closing() or self._over:
+            return "end"
+        if self._in_head:
+            return "header"
+        if self._in_body:
+            return "body"
+        return "idle" if self._idle() else "answer"
 
     def waits_since(self) -> float | None:
         """Since when (loop time) it is the client's turn: the connection is idle, or half a request is there.
@@ -82,6 +96,7 @@ class Connection(HttpToolsProtocol):
 
     def give_way(self) -> None:
         """End, for another client's sake; only while `waits_since`. An idle client must expect it (RFC 9112, 9.5)."""
+        metrics.connection_refused("gave_way")
         if self._in_head or self._in_body:
             self._refuse(503, "busy", "too many connections", linger=False)
         else:
@@ -117,9 +132,9 @@ class Connection(HttpToolsProtocol):
         if self._in_body:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        metrics.refused(status)
-        again = self.limits.retry_after
-        self.transport.write(refusal_text(self.server_state.default_headers, status, reason, detail, again))
+        found = self.journal.refused(status, reason, About(getattr(self, "headers", [])))
+        again, fixed = self.limits.retry_after, self.server_state.default_headers
+        self.transport.write(refusal_text(fixed, status, reason, detail, found, again))
         if linger:
             self._linger()
         else:

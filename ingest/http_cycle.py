@@ -2,9 +2,11 @@
 
 import asyncio
 from typing import Any, Final
+from uuid import UUID
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from ingest.http_request import id_header
 from ingest.refusal import PROBLEM_HEADERS, problem
 from ingest.retry_after import retry_after
 
@@ -92,14 +94,14 @@ class IngressCycle(RequestResponseCycle):
 
 
 def refusal_text(
-    default_headers: list[tuple[bytes, bytes]], status: int, reason: str, detail: str, again: float
+    default_headers: list[tuple[bytes, bytes]], status: int, reason: str, detail: str, request_id: str, again: float
 ) -> bytes:
     """The bytes of an answer that the server layer gives itself, and that ends the connection.
 
     A 503 says to come again after `again` seconds or somewhat more.
     """
-    body = problem(status, reason, detail)
-    lines = [*default_headers, *PROBLEM_HEADERS]
+    body = problem(status, reason, detail, instance=UUID(request_id).urn)
+    lines = [*default_headers, *PROBLEM_HEADERS, id_header(request_id)]
     lines += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
     if status == 503:
         lines.append((b"retry-after", retry_after(again)))

@@ -48,14 +48,19 @@ class KafkaSink:
         """Messages handed over and neither confirmed nor given up."""
         return self._count
 
+    @property
+    def in_flight_bytes(self) -> int:
+        """The memory they hold, as bounded by `max_in_flight_bytes`."""
+        return self._bytes
+
     def publish(self, message: Message) -> Awaitable[None]:
         """As `ReportSink.publish`."""
         lane = self._lanes[partition_of(message.key, len(self._lanes))]
         if self._closing or not self._keeper.present or lane.stuck:
-            raise BusyError(503, "Kafka does not confirm reports now")
+            raise BusyError(503, "Kafka does not confirm reports now", cause="kafka_away")
         size = len(message.key) + len(message.value) + _OVERHEAD
         if self._count >= self._ingest.max_in_flight or self._bytes + size > self._ingest.max_in_flight_bytes:
-            raise BusyError(503, "too many reports are waiting for Kafka")
+            raise BusyError(503, "too many reports are waiting for Kafka", cause="in_flight")
         done = self._loop.create_future()
         self._count += 1
         self._empty.clear()

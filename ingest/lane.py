@@ -11,6 +11,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from ingest import metrics
 from ingest.producer_keeper import Held, ProducerKeeper
 from ingest.record import Message
 from ingest.refusal import BusyError
@@ -32,7 +33,7 @@ class Entry:
     def fail(self) -> None:
         """Tell the waiting request that it is not confirmed."""
         if not self.done.done():
-            self.done.set_exception(BusyError(503, UNCONFIRMED))
+            self.done.set_exception(BusyError(503, UNCONFIRMED, cause="unconfirmed"))
             self.done.exception()  # whoever waits still gets it; if nobody does, that is no error
 
 
@@ -89,6 +90,8 @@ class Lane:
         except Exception as error:
             self._keeper.note(error)
         finally:
+            if late := self._overdue if confirmed else len(self._sending):
+                metrics.late("confirmed" if confirmed else "given_up", late)
             for entry in self._sending:
                 if not confirmed:
                     entry.fail()

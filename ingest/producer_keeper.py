@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from msgspec import Struct
 
+from ingest import metrics
 from schemas.kafka_client import client_options
 from schemas.settings import Settings
 
@@ -133,6 +134,7 @@ class ProducerKeeper:
             log.info("connected to Kafka")
             await self._watch(producer)
             log.warning("the producer is replaced")
+            metrics.producer_replaced()
 
     async def _start(self, producer: AIOKafkaProducer) -> None:
         async with asyncio.timeout(_START_SECONDS):

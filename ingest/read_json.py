@@ -58,7 +58,7 @@ def _text(name: str, fields: tuple[Field | None, ...], value: object) -> str:
     if isinstance(value, str):
         return value
     if value is None or not any(fields):
-        return ""
+        return "null" if value is None else ""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     field = next(field for field in fields if field is not None)

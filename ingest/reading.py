@@ -5,7 +5,7 @@ import hmac
 from ingest.names import Names
 from ingest.refusal import RefusedError
 from ingest.template import Compiled
-from ingest.values import Limits, normalise
+from ingest.values import Limits, absent_form, normalise
 from ingest.variables import Field
 
 
@@ -14,11 +14,16 @@ class MismatchError(RefusedError):
 
 
 class Reading:
-    """What one request says. `values` holds the fields present (dict of str), `secrets` what came as shared secret."""
+    """What one request says.
+
+    `values` holds the fields present (dict of str), `absent` the fields said to be absent with the form of that
+    (`ingest.values.absent_form`), `secrets` what came as shared secret.
+    """
 
     def __init__(self, template: Compiled, limits: Limits) -> None:
         self.template = template
         self.values: dict[Field, str] = {}
+        self.absent: list[tuple[Field, str]] = []
         self.secrets: list[str] = []
         self._limits = limits
         self.max_plain = limits.max_plain
@@ -31,7 +36,9 @@ class Reading:
             RefusedError: 400, a value that cannot be, or another one than before for the same field.
         """
         value = normalise(field, text, self._limits)
-        if value is not None:
+        if value is None:
+            self.absent.append((field, absent_form(text)))
+        else:
             self.take(field, value)
 
     def take(self, field: Field, value: str) -> None:
@@ -82,8 +89,8 @@ class Reading:
             RefusedError: 400.
         """
         field = next((field for field in fields if field is not None), None)
-        if (
-            field is not None
-            and normalise(field, text, Limits(max_field=len(text.encode("utf-8", "replace")))) is not None
-        ):
+        if field is None:
+            return
+        if normalise(field, text, Limits(max_field=len(text.encode("utf-8", "replace")))) is not None:
             raise RefusedError(400, "unfit", f"`{name}` does not have the form of its template", field)
+        self.absent.append((field, absent_form(text)))

@@ -30,6 +30,7 @@ def report_message(
     received_at: int,
     user_agent: bytes,
     authenticated: str | None = None,
+    trace: Headers | None = None,
 ) -> Message:
     """The message for a request.
 
@@ -39,6 +40,7 @@ def report_message(
         received_at: when the request was complete, ms since the epoch, UTC.
         user_agent: the header as it came (bytes, may be empty).
         authenticated: the account whose credentials were checked, if any.
+        trace: further headers, of the trace that the request belongs to.
     """
     selector = values["selector"]
     report = Report(
@@ -54,7 +56,10 @@ def report_message(
         user_agent=_text(user_agent),
         authenticated_username=UNSET if authenticated is None else authenticated,
     )
-    return Message(selector.encode(), encode(report), headers(kind, report.id, received_at))
+    found = headers(kind, report.id, received_at)
+    if trace:
+        found += trace
+    return Message(selector.encode(), encode(report), found)
 
 
 def _pair(token: str | None, app_id: str | None) -> Pair | None:

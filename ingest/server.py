@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 
+from ingest import metrics
 from ingest.app import make_app
 from ingest.crowd import Member, sweep
 from ingest.descriptors import make_room
@@ -58,6 +59,7 @@ class IngressServer(Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn every 0.1 s."""
+        metrics.connections(len(self.server_state.connections))
         if counter % _SWEEP_TICKS == 0:
             now = asyncio.get_running_loop().time()
             sweep(cast(set[Member], self.server_state.connections), now)

@@ -37,18 +37,19 @@ class Limits(Struct, frozen=True):
 
 
 def decode_path(field: Field, raw: str) -> str:
-    """A raw value of a path (str) decoded; `+` is itself there.
+    """A raw value of a path (str) decoded; `+` is itself there. An unfilled variable stays, for `normalise` to know.
 
     Raises:
         RefusedError: 400, escapes that are not UTF-8.
     """
-    return "" if _unsubstituted(raw) else _unquote(field, raw)
+    return raw if _unsubstituted(raw) else _unquote(field, raw)
 
 
 def decode_pair(field: Field, raw: str) -> str:
     """A raw value of a query or form (str) decoded. `+` means a space there, but not everyone encodes it.
 
-    In a token or inside a selector it stays `+`; in a user name too if that is a telephone number or has an `@`.
+    In a token or inside a selector it stays `+`; in a user name too if that is a telephone number or has an `@`. An
+    unfilled variable stays as it is, for `normalise` to know.
 
     Raises:
         RefusedError: 400, escapes that are not UTF-8.
@@ -56,7 +57,7 @@ def decode_pair(field: Field, raw: str) -> str:
     if "%" not in raw and "+" not in raw:
         return raw
     if _unsubstituted(raw):
-        return ""
+        return raw
     if "+" in raw:
         if field == "username":
             raw = _plus_in_username(raw)
@@ -92,6 +93,14 @@ def normalise(field: Field, text: str, limits: Limits) -> str | None:
     if limits.strict_selector and field == "selector" and not _SELECTOR.fullmatch(text):
         raise RefusedError(400, "not_a_selector", "selector is not a SHA1 hash with a suffix", field)
     return text
+
+
+def absent_form(text: str) -> str:
+    """How a value that means *absent* says so: `empty`, `null`, `(null)`, or `placeholder` for an unfilled variable."""
+    text = text.strip(_SPACES).lower()
+    if text in _ABSENT and text:
+        return text
+    return "placeholder" if _unsubstituted(text) else "empty"
 
 
 def _unsubstituted(text: str) -> bool:

@@ -84,6 +84,11 @@ class Ingest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     auth_cache_size: Positive = 50_000  # answers kept, of each kind, by template and worker; about 250 bytes each
     auth_reload_seconds: Seconds = 1.0  # how often a users file is looked at
     strict_selector: bool = False
+    request_id_header: str = ""  # where a proxy in front says its id of a request; believed only if it is a UUID
+    refusals_logged_per_second: NotNegative = 10  # by each worker; what is beyond is counted; 0: none. Enough to read
+    access_log_every: NotNegative = (
+        0  # 1: log every accepted request; 100: one in a hundred; 0: none (a fleet's are many)
+    )
     public_metrics: bool = False  # /metrics for peers beyond loopback
     rejected_bytes_per_second: Positive = 262144
     rejected_queue: Positive = 1000  # records waiting for `push-token.rejected`; about 1 MiB at their usual size

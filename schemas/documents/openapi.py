@@ -164,6 +164,7 @@ def _schemas() -> dict[str, Any]:
             "detail": _TEXT,
             "reason": {"type": "string", "description": "One word for programs."},
             "field": {"type": "string", "description": "The field that is to blame."},
+            "instance": {"type": "string", "description": "urn:uuid: and the request's id, which the log has too."},
         },
     }
     return dict(sorted({**parts, "Names": {"type": "object", "properties": names}, "Problem": problem}.items()))

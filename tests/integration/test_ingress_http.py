@@ -37,8 +37,8 @@ from tests.ingress import (
     status_of,
 )
 from tests.ingress import selector_of as selector
-from tests.scrape import requests, total
 from tests.poll import elapse, until, until_async
+from tests.scrape import requests_counted, total
 
 SPEC_GET = (
     b"GET /token/?username=johndow&password=12345678&selector=12869E0E6E553673C54F29105A0647204C416A2A:7C3A0D14"
@@ -287,14 +287,13 @@ def test_sigterm_under_load_drains(start: Start) -> None:
 def test_several_workers(start: Start) -> None:
     """Two processes behind one port: metrics are summed, a dead worker is replaced, SIGTERM drains both."""
     settings, ingress = start(ingest={"workers": 2})
-    base = f"http://127.0.0.1:{ingress.port}"
 
     def children() -> set[int]:
         path = Path(f"/proc/{ingress.process.pid}/task/{ingress.process.pid}/children")
         return {int(pid) for pid in path.read_text().split() if b"spawn_main" in _command(int(pid))}
 
     def accepted() -> float:
-        return requests(ingress.port, outcome="accepted", kind="report")
+        return requests_counted(ingress.port, outcome="accepted", kind="report")
 
     # The other worker hands its counts over now and then, and at its end; what a kill -9 finds must be there before.
     def taken(number: int) -> bool:

@@ -8,6 +8,7 @@ from deploy.simulate.ledger import fingerprint
 from deploy.simulate.request import Request
 from deploy.simulate.shapes import PASSWORD
 from ingest.endpoint import Endpoint
+from ingest.journal import Journal
 from ingest.memory_sink import MemorySink
 from ingest.record import Message
 from ingest.template_set import template_set
@@ -45,7 +46,8 @@ async def answer(endpoint: Endpoint, request: Request) -> int:
 
 def test_the_ingress_understands_every_shape_as_it_is_meant() -> None:
     sink, rejects = MemorySink(partitions=1), list[Message]()
-    endpoint = Endpoint(template_set(Settings()), sink, Settings().ingest, rejects.append)
+    own = Settings().ingest
+    endpoint = Endpoint(template_set(Settings()), sink, own, rejects.append, Journal(own))
 
     async def play() -> None:
         for request in requests(Plan(accounts=300, reports=6000, seed=8, marked=True)):

@@ -15,6 +15,7 @@ from ingest.crowd import Crowd
 from ingest.http_cycle import AcceptedText
 from ingest.http_limits import HttpLimits
 from ingest.http_protocol import IngressProtocol
+from ingest.journal import Journal
 from schemas.settings import Ingest, Settings
 from tests.examples import examples, wire
 from tests.unit.ingest.asgi import Bench
@@ -69,7 +70,8 @@ class Line:
         config = Config(self.bench.app, lifespan="off", ws="none", log_config=None, server_header=False)
         config.load()
         bounds = HttpLimits.of(Ingest(**limits))
-        state = {"limits": bounds, "crowd": Crowd(bounds), "accepted_text": AcceptedText()}
+        journal = Journal(Settings().ingest)
+        state = {"limits": bounds, "crowd": Crowd(bounds), "accepted_text": AcceptedText(), "journal": journal}
         self.transport = Transport()
         self.server = ServerState()
         self.protocol = IngressProtocol(config, self.server, state, loop)
