@@ -48,7 +48,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     )
     asked = parser.parse_args(given)
     asked.rounds = asked.rounds or (1 if asked.quick else 5)
-    asked.seconds = asked.seconds or (1 if asked.quick else 4)
+    asked.seconds = asked.seconds or (2 if asked.quick else 4)
     asked.whole = not asked.quick and not asked.output and is_whole(asked, parser)
     name = "ingress.json" if asked.whole else "ingress-quick.json"
     asked.output = asked.output or RESULTS / name

@@ -98,8 +98,10 @@ class Wrk:
         except subprocess.TimeoutExpired:
             raise LoadError(f"wrk did not end within {_GRACE_SECONDS:.0f} s of its time") from None
         load = parse(done.stdout, done.stderr)
-        if load.errors or not load.requests:
+        if load.errors:
             raise LoadError(f"{load.requests} answers at {connections} connections; not as it should be: {load.errors}")
+        if not load.requests:
+            raise LoadError(f"no answer within {seconds} s at {connections} connections")
         return load
 
 
