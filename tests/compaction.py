@@ -17,6 +17,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from deploy.local.ports import free_port
 from deploy.local.process import Process, python_path
@@ -29,6 +31,8 @@ from schemas.topics import topics
 from tests.compactor_worker import plain
 from tests.poll import until, until_async
 from tests.reference import Reference
+
+NOBODY: dict[str, Any] = {"bound_to": None}
 
 
 class Worker:
@@ -121,7 +125,8 @@ class Worker:
 
 
 class Feed:
-    """Writes reports at a steady rate until it is stopped: rotations, removals, imports, late ones, bad ones."""
+    """Writes reports at a steady rate until it is stopped: rotations, removals, imports, late ones, bad ones; for a
+    tenth of the selectors also authenticated ones, of two accounts that both want them, and releases."""
 
     def __init__(self, settings: Settings, seed: int, selectors: int = 300, rate: int = 1000) -> None:
         self._settings, self._rate = settings, rate
@@ -181,7 +186,10 @@ class Feed:
         selector = dice.choice(self._selectors)
         key = selector.encode()
         partition = partition_of(key, self._settings.partition_count)
-        value = encode(self._report(selector))
+        report = self._report(selector)
+        if selector in self._selectors[::10]:
+            report = self._claimed(report)
+        value = encode(report)
         bad = dice.randrange(400)
         if bad == 0:
             value = dice.choice((b"{", b"null", value[:-9]))
@@ -210,6 +218,14 @@ class Feed:
             origin="import" if dice.random() < 0.03 else "app",
             reason="forget" if dice.random() < 0.02 else None,
         )
+
+    def _claimed(self, report: Report) -> Report:
+        """The report as of one of two accounts, or of nobody, or the operator's release."""
+        dice = self._random
+        if dice.random() < 0.05:
+            to = dice.choice((UNSET, "alice"))
+            return replace(report, kind="release", origin="operator", reason=None, authenticated_username=to)
+        return replace(report, authenticated_username=dice.choice((UNSET, *["alice"] * 6, "mallory")))
 
 
 class Message(NamedTuple):
@@ -303,11 +319,11 @@ async def differences(settings: Settings) -> list[str]:
     model = await model_of(settings)
     named = topics(settings)
     latest = {
-        key: _visible(decode_latest(value), "username_since", "calls_removed_at", "other_removed_at")
+        key: NOBODY | _visible(decode_latest(value), "username_since", "calls_removed_at", "other_removed_at")
         for key, value in last_values(await read_all(settings, named.latest.name)).items()
     }
     removals = {
-        key: _visible(decode_removed(value))
+        key: NOBODY | _visible(decode_removed(value))
         for key, value in last_values(await read_all(settings, named.removals.name)).items()
     }
     found = _compare("latest", latest, model.latest()) + _compare("removals", removals, model.removals())

@@ -262,7 +262,7 @@ async def replayed(pipeline: Pipeline) -> Reference:
     return reference
 
 
-READ = ("username", "calls", "other", "first_seen", "last_seen", "source")
+READ = ("username", "calls", "other", "first_seen", "last_seen", "bound_to", "source")
 
 
 async def test_the_table_equals_the_reference_model(pipeline: Pipeline, accepted: dict[str, dict[str, Any]]) -> None:
@@ -272,7 +272,7 @@ async def test_the_table_equals_the_reference_model(pipeline: Pipeline, accepted
     assert len(expected) > 0.9 * len({each["selector"] for each in accepted.values()})
     assert reference.rejected == []
     latest = newest(await read_topic(pipeline.settings, topics(pipeline.settings).latest))
-    assert {key.decode(): {name: value[name] for name in READ} for key, value in latest.items()} == expected
+    assert {key.decode(): {name: value.get(name) for name in READ} for key, value in latest.items()} == expected
     assert looked_up(pipeline, sorted(reference.known)) == expected
 
 
@@ -285,7 +285,7 @@ def looked_up(pipeline: Pipeline, selectors: list[str]) -> dict[str, dict[str, A
             answer = client.post(pipeline.url("lookup", "/v1/selectors"), json={"selectors": part})
             body = answer.raise_for_status().json()
             assert len(body["selectors"]) + len(body["unknown"]) == len(part)
-            found |= {each["selector"]: {name: each[name] for name in READ} for each in body["selectors"]}
+            found |= {each["selector"]: {name: each.get(name) for name in READ} for each in body["selectors"]}
     return found
 
 

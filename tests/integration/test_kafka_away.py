@@ -16,7 +16,14 @@ LINE = {"selector": "S:1", "received_at": NOW, "calls_token": "token"}
 
 
 @pytest.mark.parametrize(
-    "words", [["rebuild"], ["adopt-log"], ["forget", "--selector", "S:1", "--yes", "--wait", "1"], ["import", "FILE"]]
+    "words",
+    [
+        ["rebuild"],
+        ["adopt-log"],
+        ["forget", "--selector", "S:1", "--yes", "--wait", "1"],
+        ["import", "FILE"],
+        ["release", "S:1"],
+    ],
 )
 def test_a_line_and_no_traceback(words: list[str], settings_for: SettingsFor, clickhouse: str, tmp_path: Path) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
