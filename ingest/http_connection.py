@@ -4,6 +4,7 @@ Deadlines are one number a connection, checked by the server's tick, so that a r
 """
 
 import asyncio
+from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any, Final, Literal, cast
 
 from uvicorn.config import Config
@@ -12,7 +13,7 @@ from uvicorn.server import ServerState
 
 from ingest import metrics
 from ingest.crowd import Crowd, Member
-from ingest.http_cycle import refusal_text
+from ingest.http_cycle import IngressCycle, refusal_text
 from ingest.http_limits import LINGER_SECONDS, HttpLimits
 from ingest.journal import About, Journal
 
@@ -38,6 +39,7 @@ class Connection(HttpToolsProtocol):
         self._in_body = False
         self._held = 0  # bytes received that are not dealt with yet
         self._over = False  # nothing more is read from this client
+        self._owed: tuple[int, str, str] | None = None  # a refusal that waits for the answers before it
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock: a request must follow."""
@@ -123,8 +125,11 @@ class Connection(HttpToolsProtocol):
             return
         self._over = True
         if self.pipeline or (not self._in_body and not self._idle()):
-            # Answers go out in order (RFC 9112 section 9.3.2): those before it, then the end of the connection.
-            self.cycle.keep_alive = False
+            # Answers go out in order (RFC 9112 section 9.3.2): this one is the last, and its request is not begun.
+            if self._in_body:
+                self.pipeline.popleft()
+            self._owed = (status, reason, detail)
+            self.deadline = self.loop.time() + self.limits.answer_timeout
             return
         if self._in_body and self.cycle.response_started:
             self.transport.close()  # the answer to this request is out already
@@ -132,6 +137,14 @@ class Connection(HttpToolsProtocol):
         if self._in_body:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+            task = cast(IngressCycle, self.cycle).task
+            if getcoroutinestate(cast(Any, task.get_coro())) == CORO_CREATED:
+                task.cancel()  # a GET reads no body, and would report
+                self.tasks.discard(task)
+        self._say(status, reason, detail, linger=linger)
+
+    def _say(self, status: int, reason: str, detail: str, *, linger: bool = True) -> None:
+        """Write a refusal, and end the connection."""
         found = self.journal.refused(status, reason, About(getattr(self, "headers", [])))
         again, fixed = self.limits.retry_after, self.server_state.default_headers
         self.transport.write(refusal_text(fixed, status, reason, detail, found, again))

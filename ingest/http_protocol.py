@@ -5,7 +5,7 @@ compares the ways to mend that.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import httptools
 from uvicorn.config import Config
@@ -15,6 +15,12 @@ from ingest.http_connection import Connection
 from ingest.http_cycle import AcceptedText, IngressCycle
 from ingest.http_limits import LINGER_SECONDS, MAX_HEADER_LINES, MAX_PIPELINED
 from ingest.http_scope import scope
+from ingest.http_upgrade import body_parser
+
+# Header fields that this layer itself must understand.
+_OWN: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+# What a body may take on the wire: a chunk of one byte takes six, and extensions have no bound of their own.
+_CHUNKS: Final = 8
 
 
 class Cut(Exception):  # noqa: N818 - control flow inside this file, raised through the C parser
@@ -37,6 +43,8 @@ class IngressProtocol(Connection):
         self._head_size = 0
         self._body_size = 0
         self._length = 0  # what the header announces
+        self._coded = False  # a body in chunks
+        self._hosts = 0  # lines of `Host`
 
     def data_received(self, data: bytes) -> None:
         """Parse, within bounds."""
@@ -44,8 +52,8 @@ class IngressProtocol(Connection):
             return
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._upgrade()
+        except httptools.HttpParserUpgrade as stop:
+            self._upgrade(data[stop.args[0] :])
         except httptools.HttpParserError:  # an error, or a bound
             self._refuse(*self._refusal)
         # The parser keeps an unfinished line to itself, so its size is counted here.
@@ -55,9 +63,13 @@ class IngressProtocol(Connection):
                 self._refuse(431, "too_large", "the header is too large")
         if (self._in_head or self._in_body or self.pipeline) and not self._over:
             self._hold(len(data))
+            if self._in_body and self._held > _CHUNKS * self.limits.max_body:
+                self._refuse(413, "too_large", "the body is too large in its chunks")
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client will send nothing more. Returns whether the connection stays open: an answer is still due."""
+        if self._owed is not None:
+            return True
         if self._in_head or self._in_body or self._idle():
             return False
         self._over = True
@@ -70,7 +82,8 @@ class IngressProtocol(Connection):
         self.headers = []
         self.expect_100_continue = False
         self._in_head = True
-        self._head_size = self._body_size = self._length = 0
+        self._head_size = self._body_size = self._length = self._hosts = 0
+        self._coded = False
         self.deadline = self.loop.time() + self.limits.header_timeout
 
     def on_url(self, url: bytes) -> None:
@@ -86,10 +99,29 @@ class IngressProtocol(Connection):
         self._head_size += len(name) + len(value)
         if self._head_size > self.limits.max_header or len(self.headers) > MAX_HEADER_LINES:
             self._cut(431, "too_large", "the header is too large")
-        if name == b"content-length":
+        if name in _OWN:
+            self._note(name, value)
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        """Keep what a field says about the request's frame."""
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"content-length":
             self._length = int(value[:20]) if value.isdigit() else 0
-        elif name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
+        elif name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
+        elif self._coded or value.strip().lower() != b"chunked":
+            raise Cut  # of codings that nobody here decodes (RFC 9112 section 6.1)
+        else:
+            self._coded = True
+
+    def _check(self, version: str) -> None:
+        """A version that is spoken here, one `Host` (RFC 9112 section 3.2), no chunks in HTTP/1.0 (section 6.1)."""
+        least = 1 if version == "1.1" else 0
+        if version not in ("1.0", "1.1") or not least <= self._hosts <= 1 or (self._coded and version == "1.0"):
+            raise Cut
+        if version == "1.0":
+            self.expect_100_continue = False  # RFC 9110 section 10.1.1
 
     def on_headers_complete(self) -> None:
         """The header is whole; the body has a deadline, and must not announce too much."""
@@ -97,13 +129,18 @@ class IngressProtocol(Connection):
             self._cut(503, "busy", "too many requests at once")
         if self._length > self.limits.max_body:
             self._cut(413, "too_large", f"the body is larger than {self.limits.max_body} bytes")
+        version = self.parser.get_http_version()
+        if version != "1.1" or self._hosts != 1:
+            self._check(version)
+        found = scope(self, version)
+        if self._coded:
+            found["headers"] = list(self.headers)  # without the trailers, which follow (RFC 9110 section 6.5.1)
         self._in_head = False
         self._in_body = True
         self.deadline = self.loop.time() + self.limits.body_timeout
-        version = self.parser.get_http_version()
         # As in uvicorn, HTTP/1.0 ends its connection.
         keep_alive = version == "1.1" and self.parser.should_keep_alive()
-        cycle = IngressCycle(self, scope(self, version), asyncio.Event(), keep_alive=keep_alive)
+        cycle = IngressCycle(self, found, asyncio.Event(), keep_alive=keep_alive)
         cycle.waiting_for_100_continue = self.expect_100_continue
         before, self.cycle = self.cycle, cycle
         if before is None or before.response_complete:
@@ -151,15 +188,28 @@ class IngressProtocol(Connection):
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
+        elif self._owed is not None:
+            self._say(*self._owed)
         elif self._over:
             self._linger()
         elif not self._in_head and not self._in_body:
             self.deadline = now + self.limits.idle_timeout
 
-    def _upgrade(self) -> None:
-        """An `Upgrade` is ignored (RFC 9110 section 7.8), but the parser stops there: so does the connection."""
-        if self.cycle is not None:
-            self.cycle.keep_alive = False
+    def _upgrade(self, rest: bytes) -> None:
+        """An `Upgrade` is ignored (RFC 9110 section 7.8), but the parser goes no further: another one reads the body,
+        and the connection ends with this request."""
+        self.cycle.keep_alive = False
+        if not self._length and not self._coded:
+            self._over = True
+            return
+        self._in_body = self.cycle.more_body = True
+        self.deadline = self.loop.time() + self.limits.body_timeout
+        self.parser = body_parser(self, None if self._coded else self._length)
+        self.data_received(rest)
+
+    def end_reading(self) -> None:
+        """The body after an `Upgrade` is whole."""
+        self.on_message_complete()
         self._over = True
 
     def _cut(self, status: int, reason: str, detail: str) -> None:

@@ -42,5 +42,8 @@ def split(target: bytes) -> tuple[bytes, bytes]:
     if target[:1] == b"/" and b"#" not in target:
         path, _, query = target.partition(b"?")
         return path, query
-    parsed = httptools.parse_url(target)
+    parsed: Any = httptools.parse_url(target)
+    # An asterisk, an authority, a user in front of it (RFC 9110 section 4.2.4), a fragment, which would cut a value.
+    if parsed.schema not in (b"http", b"https") or parsed.userinfo or parsed.fragment is not None:
+        raise httptools.HttpParserInvalidURLError("not a target of this server")
     return parsed.path or b"", parsed.query or b""

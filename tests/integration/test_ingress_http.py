@@ -236,13 +236,13 @@ def test_clients_that_send_too_much(start: Start) -> None:
     body = b"a" * 3001
     cases = {
         b"GET /token/?" + b"a" * 2000 + b" HTTP/1.1\r\nHost: t\r\n\r\n": 414,
-        b"GET /token/ HTTP/1.1\r\nX-Long: " + b"a" * 1_000_000 + b"\r\n\r\n": 431,
-        b"GET /token/ HTTP/1.1\r\n" + b"X-A: b\r\n" * 200 + b"\r\n": 431,
-        b"POST /token/ HTTP/1.1\r\nContent-Length: 3001\r\n\r\n" + body: 413,
-        b"POST /token/ HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n" + body: 413,
-        b"POST /token/ HTTP/1.1\r\nContent-Length: 99999999999999999999999999\r\n\r\n" + body: 400,
-        b"POST /token/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nbb9\r\n" + body + b"\r\n0\r\n\r\n": 413,
-        b"POST /token/ HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
+        b"GET /token/ HTTP/1.1\r\nHost: t\r\nX-Long: " + b"a" * 1_000_000 + b"\r\n\r\n": 431,
+        b"GET /token/ HTTP/1.1\r\nHost: t\r\n" + b"X-A: b\r\n" * 200 + b"\r\n": 431,
+        b"POST /token/ HTTP/1.1\r\nHost: t\r\nContent-Length: 3001\r\n\r\n" + body: 413,
+        b"POST /token/ HTTP/1.1\r\nHost: t\r\nContent-Length: 999999999\r\n\r\n" + body: 413,
+        b"POST /token/ HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999999999999999999\r\n\r\n" + body: 400,
+        b"POST /token/ HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nbb9\r\n" + body + b"\r\n0\r\n\r\n": 413,
+        b"POST /token/ HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": 400,
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03": 400,
         b"GET /token/ HTTP/9.9\r\n\r\n": 400,
     }

@@ -73,8 +73,8 @@ def failures() -> list[tuple[bytes, int]]:
         (post("/j/u", f"<t>{TOKEN}</t><password>{PASSWORD}</password>", "text/xml"), 415),
         (post("/j/u", f"{TOKEN}", f"text/{PASSWORD}; secret={SECRET}"), 415),
         (b"GET /p?%s HTTP/1.1\r\nHost: t\r\n\r\n" % (TOKEN.encode() * 1000), 414),
-        (b"GET /p HTTP/1.1\r\nAuthorization: %s\r\n\r\n" % (PASSWORD.encode() * 9000), 431),
-        (b"POST /j/u HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n" + TOKEN.encode(), 413),
+        (b"GET /p HTTP/1.1\r\nHost: t\r\nAuthorization: %s\r\n\r\n" % (PASSWORD.encode() * 9000), 431),
+        (b"POST /j/u HTTP/1.1\r\nHost: t\r\nContent-Length: 9999999\r\n\r\n" + TOKEN.encode(), 413),
         (f"BREW /p?t={TOKEN} HTCPCP/1.0\r\n{PASSWORD}\r\n\r\n".encode(), 400),
         (f"GET /p?t={TOKEN} HTTP/1.1\r\n{PASSWORD} {SECRET}\r\n\r\n".encode(), 400),
     ]

@@ -176,7 +176,7 @@ def test_deadlines(loop: asyncio.AbstractEventLoop) -> None:
         # what came, a time that is still in order, one that is not, the answers then
         (b"", 9, 11, []),
         (b"GET /tok", 9, 11, [408]),
-        (b"POST /token/ HTTP/1.1\r\nContent-Length: 9\r\n\r\nx", 14, 16, [408]),
+        (b"POST /token/ HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nx", 14, 16, [408]),
         (GOOD, 59, 61, [200]),
         (GOOD + b"GET /", 9, 11, [200, 408]),
     ]
@@ -227,7 +227,7 @@ def another(line: Line) -> tuple[IngressProtocol, Transport]:
         (b"", []),
         (GOOD, [200]),
         (b"GET /tok", [503]),
-        (b"POST /token/ HTTP/1.1\r\nContent-Length: 9\r\n\r\nx", [503]),
+        (b"POST /token/ HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nx", [503]),
         (GOOD + b"GET /", [200, 503]),
     ],
 )
@@ -272,7 +272,7 @@ def test_a_connection_with_an_answer_due_never_makes_room(
 
 def test_what_unfinished_requests_hold_is_bounded(loop: asyncio.AbstractEventLoop) -> None:
     line = Line(loop, max_unfinished_bytes=3000)
-    half = b"POST /token/ HTTP/1.1\r\nContent-Length: 5000\r\n\r\n"
+    half = b"POST /token/ HTTP/1.1\r\nHost: t\r\nContent-Length: 5000\r\n\r\n"
     others = [another(line) for _ in range(3)]
     line.feed(half, b"a" * 1500)
     others[0][0].data_received(half + b"a" * 1200)
@@ -304,8 +304,8 @@ def test_pipelined_requests_are_bounded_and_answered_in_order(loop: asyncio.Abst
     line.feed(GOOD * 300)
     for _ in range(100):
         line.settle()
-    # The one under way and a hundred behind it; then the connection ends, and a client knows which were not answered.
-    assert line.statuses == [200] * (90 + 101)
+    # The one under way and a hundred behind it; then a refusal and the end, so that a client knows which were not taken.
+    assert line.statuses == [200] * (90 + 101) + [503]
     assert line.transport.is_closing()
     line.end()
 
