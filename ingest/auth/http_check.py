@@ -27,8 +27,9 @@ class HttpCheck:
         parts = urlsplit(url.reveal())
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
         self._url = urlunsplit(bare)
+        login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
         self._session = aiohttp.ClientSession(
-            auth=aiohttp.BasicAuth(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
+            headers={"Authorization": aiohttp.encode_basic_auth(*login)} if login else None,
             connector=aiohttp.TCPConnector(limit=limit),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=timeout),
