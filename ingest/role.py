@@ -34,7 +34,7 @@ def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT, drain. Returns 0; 1 if it cannot serve; 2 if the settings cannot be used."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _nothing_to_drain)
-    set_up(settings.log, "ingest")
+    set_up(settings.log, "ingest", texts=False)
     quiet_libraries(settings)
     try:
         templates = template_set(settings)

@@ -108,6 +108,6 @@ def _work(settings: Settings, listener: socket.socket, directory: str, parent: i
     from ingest.role import quiet_libraries
     from ingest.server import serve
 
-    set_up(settings.log, "ingest")
+    set_up(settings.log, "ingest", texts=False)
     quiet_libraries(settings)
     raise SystemExit(serve(settings, listener, directory))

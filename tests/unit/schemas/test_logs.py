@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from schemas.logs import JsonFormatter, set_up
+from schemas.logs import JsonFormatter, TextFormatter, set_up
 from schemas.records import Pair
 from schemas.secret import Secret
 from schemas.settings import Log
@@ -90,3 +90,50 @@ def test_libraries_are_heard_at_debug_only(
     err = capsys.readouterr().err
     assert ("retrying" in err, "gone" in err, "mine" in err) == (heard, heard, True)
     assert root_logger.handlers
+
+
+HOSTILE = 'a"\r\n{"level": "ERROR"}\x1b[31m\x00\x7f\x85\u2028\ud800é'
+
+
+def test_what_was_said_cannot_forge_a_line() -> None:
+    """Neither form lets a line break, a terminal's control sequence or half a surrogate pair through."""
+    text = line("%s", HOSTILE, extra={"given": HOSTILE})
+    assert text.isascii() and text.isprintable()
+    assert json.loads(text)["message"] == json.loads(text)["given"] == HOSTILE
+    record = logging.makeLogRecord({"name": "a", "msg": HOSTILE, "levelname": "INFO", "given": HOSTILE})
+    shown = TextFormatter("sink").format(record)
+    shown.encode()
+    first, *rest = shown.split("\n")
+    assert first.isprintable() and all(more.startswith("    ") and more.isprintable() for more in rest)
+    assert "given=" in shown
+
+
+def fail(text: str) -> None:
+    try:
+        raise KeyError(text)
+    except KeyError as error:
+        raise ValueError(f"about {text}") from error
+
+
+@pytest.mark.parametrize("form", [JsonFormatter, TextFormatter])
+def test_exceptions_without_their_texts(form: type[JsonFormatter] | type[TextFormatter]) -> None:
+    """Type and place are said, causes too; what the exception says is not, nor what asyncio says of objects."""
+    said = "".join(("TOKEN", "TEXT"))  # a traceback shows lines of the source
+    try:
+        fail(said)
+    except ValueError:
+        record = logging.makeLogRecord({"name": "asyncio", "exc_info": sys.exc_info()})
+    record.msg = f"Task exception was never retrieved\nfuture: <Task exception=KeyError({said})>"
+    shown = form("ingest", texts=False).format(record)
+    assert said not in shown
+    assert all(word in shown for word in ("never retrieved", "ValueError", "KeyError", "test_logs.py", "in fail"))
+    assert said in form("ingest").format(record)
+
+
+def test_a_record_that_cannot_be_formatted_is_not_dumped(
+    root_logger: logging.Logger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    set_up(Log(), "ingest")
+    logging.getLogger("x").warning("%d", "TOKENTEXT")
+    assert capsys.readouterr().err == ""
