@@ -134,3 +134,7 @@ class KafkaSink:
             now = self._loop.time()
             for lane in self._lanes:
                 lane.expire(now)
+                if lane.unled:
+                    self._keeper.refresh()
+            if any(lane.waiting for lane in self._lanes):  # its leader may be back
+                self._work.set()

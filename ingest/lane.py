@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from ingest import metrics
@@ -43,8 +44,7 @@ class Lane:
     def __init__(
         self, topic: str, partition: int, keeper: ProducerKeeper, stuck_after: float, leave: Callable[[Entry], None]
     ) -> None:
-        self._topic = topic
-        self._partition = partition
+        self._place = TopicPartition(topic, partition)
         self._keeper = keeper
         self._stuck_after = stuck_after
         self._leave = leave
@@ -52,16 +52,22 @@ class Lane:
         self._busy = False
         self._sending: list[Entry] = []
         self._overdue = 0  # how many of `_sending` have been told so
+        self._headless = False  # no leader for longer than a request waits
 
     @property
     def waiting(self) -> bool:
-        """Whether a batch can begin: something waits and nothing is under way."""
-        return bool(self._queue) and not self._busy
+        """Whether a batch can begin: something waits, nothing is under way, and the partition has a leader."""
+        return bool(self._queue) and not self._busy and self._keeper.led(self._place)
+
+    @property
+    def unled(self) -> bool:
+        """Whether what waits does so for a leader. aiokafka would ask for one without a pause, in a loop of its own."""
+        return bool(self._queue) and not self._keeper.led(self._place)
 
     @property
     def stuck(self) -> bool:
-        """Whether the batch under way has outlived the patience of its first request."""
-        return bool(self._sending) and self._overdue > 0
+        """Whether the batch under way, or the wait for a leader, has outlived the patience of its first request."""
+        return self._headless or (bool(self._sending) and self._overdue > 0)
 
     def add(self, entry: Entry) -> None:
         """Queue an entry."""
@@ -69,6 +75,8 @@ class Lane:
 
     def expire(self, now: float) -> None:
         """Fail what is overdue at `now` (loop time, s): unsent entries are dropped, sent ones may still land."""
+        led = self._keeper.led(self._place)
+        self._headless = not led and (self._headless or bool(self._queue and self._queue[0].deadline <= now))
         while self._queue and self._queue[0].deadline <= now:
             entry = self._queue.popleft()
             entry.fail()
@@ -123,7 +131,7 @@ class Lane:
         """Whether Kafka confirmed the batch. A batch that neither lands nor fails is given up after `stuck_after`."""
         try:
             async with asyncio.timeout(self._stuck_after):
-                delivery = await held.producer.send_batch(batch, self._topic, partition=self._partition)
+                delivery = await held.producer.send_batch(batch, self._place.topic, partition=self._place.partition)
         except (KafkaError, TimeoutError) as error:
             self._keeper.note(error)
             return False

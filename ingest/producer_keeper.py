@@ -11,11 +11,12 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from ingest import metrics
+from ingest.dispose import REQUEST_SECONDS, dispose
 from schemas.kafka_client import client_options
 from schemas.settings import Settings
 
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 _START_SECONDS: Final = 5.0  # one attempt; Kafka on the same network answers in milliseconds
 _PAUSES: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts, the last one again and again
 _PROBE_SECONDS: Final = 1.0
-_STOP_SECONDS: Final = 1.0
-REQUEST_SECONDS: Final = 5.0  # below `stuck_after`: a lost answer is asked for again before the producer is given up
 _BATCH_BYTES: Final = 262_144  # a quarter of the broker's default limit for a batch, message.max.bytes
 
 
@@ -81,6 +80,17 @@ class ProducerKeeper:
         """Whether there is a producer to send with."""
         return self._current is not None
 
+    def led(self, place: TopicPartition) -> bool:
+        """Whether Kafka names a leader for a partition, as far as the producer knows; True while there is none."""
+        if self._current is None:
+            return True
+        return self._current.producer.client.cluster.leader_for_partition(place) not in (None, -1)
+
+    def refresh(self) -> None:
+        """Have the producer ask Kafka for its metadata; returns at once."""
+        if self._current is not None:
+            self._current.producer.client.force_metadata_update()
+
     async def get(self) -> Held:
         """The current producer, as soon as there is one."""
         while self._current is None:
@@ -127,12 +137,12 @@ class ProducerKeeper:
                 self._dispose(producer)
                 raise
             attempt = 0
-            self._current = Held(producer, asyncio.get_running_loop().create_future())
+            self._current = held = Held(producer, asyncio.get_running_loop().create_future())
             self._answers = True
             self._abandoned.clear()
             self._present.set()
             log.info("connected to Kafka")
-            await self._watch(producer)
+            await self._watch(held)
             log.warning("the producer is replaced")
             metrics.producer_replaced()
 
@@ -151,8 +161,14 @@ class ProducerKeeper:
         if attempt == 0:
             log.warning("%s", self._reason)
 
-    async def _watch(self, producer: AIOKafkaProducer) -> None:
-        """Ask Kafka for its metadata now and then, so that readiness is right without traffic too."""
+    async def _watch(self, held: Held) -> None:
+        """Ask Kafka for its metadata now and then, so that readiness is right without traffic too.
+
+        aiokafka asks the brokers it knows and no others: if all have moved, only a new producer finds them. An ingress
+        that is not ready gets no reports to notice it by.
+        """
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
         while not self._abandoned.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_PROBE_SECONDS):
@@ -161,55 +177,16 @@ class ProducerKeeper:
             answered = False
             with contextlib.suppress(TimeoutError, KafkaError, OSError):
                 async with asyncio.timeout(_PROBE_SECONDS):
-                    answered = bool(await producer.client.force_metadata_update())
+                    answered = bool(await held.producer.client.force_metadata_update())
             if answered is not self._answers and not self._abandoned.is_set():
                 log.warning("Kafka answers again" if answered else "Kafka does not answer")
             self._answers = answered
+            if answered:
+                heard = loop.time()
+            elif loop.time() - heard > self._settings.ingest.stuck_after:
+                self.abandon(held)
 
     def _dispose(self, producer: AIOKafkaProducer, gone: "asyncio.Future[None] | None" = None) -> None:
         task = asyncio.create_task(dispose(producer, gone))
         self._disposals.add(task)
         task.add_done_callback(self._disposals.discard)
-
-
-async def dispose(producer: AIOKafkaProducer, gone: "asyncio.Future[None] | None" = None) -> None:
-    """End a producer: by `stop()` if that takes less than a second, else by force, which takes up to 8 s.
-
-    Args:
-        producer: nobody may use it any more.
-        gone: a future to resolve as soon as nothing more can be expected of it.
-    """
-    stopping = asyncio.create_task(producer.stop())
-    done, _ = await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
-    if gone is not None and not gone.done():
-        gone.set_result(None)
-    if not done:
-        await _force(producer)
-        stopping.cancel()
-    await asyncio.gather(stopping, return_exceptions=True)
-
-
-async def _force(producer: AIOKafkaProducer) -> None:
-    """End what `stop()` waits for. No public way leads there, so a test watches that aiokafka still has these parts."""
-    sender = producer._sender.sender_task
-    if sender is not None:
-        # What it does when a sender fails, fails itself without transactions; nobody is left to be told.
-        sender.remove_done_callback(producer._sender._fail_all)
-        sender.cancel()
-    with contextlib.suppress(TimeoutError, KafkaError, OSError):
-        async with asyncio.timeout(_STOP_SECONDS):
-            await producer.client.close()
-    waited_for = producer.client._md_update_fut
-    if waited_for is not None and not waited_for.done():
-        waited_for.set_result(False)
-    if sender is not None:
-        # A connection being opened to a frozen broker lasts for a request timeout.
-        await asyncio.wait({sender}, timeout=REQUEST_SECONDS + _STOP_SECONDS)
-        if sender.done() and not sender.cancelled():
-            sender.exception()
-    # `stop()` still waits for the batches. One that was put back for another attempt is missing from the set that its
-    # own callback will take it out of.
-    books = producer._message_accumulator
-    books._pending_batches.update(batch for batches in books._batches.values() for batch in batches)
-    for batch in list(books._pending_batches):
-        batch.future.cancel()

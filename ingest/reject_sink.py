@@ -9,7 +9,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaProducer
 
-from ingest.producer_keeper import dispose
+from ingest.dispose import dispose
 from ingest.record import Message
 from ingest.token_bucket import TokenBucket
 from schemas.kafka_client import client_options
@@ -19,6 +19,7 @@ from schemas.topics import topics
 log = logging.getLogger(__name__)
 
 _SEND_SECONDS: Final = 2.0
+_STOP_SECONDS: Final = 3.0
 _PAUSE_SECONDS: Final = 2.0  # between attempts to reach Kafka; what comes meanwhile is queued, then dropped
 
 
@@ -59,12 +60,12 @@ class RejectSink:
         self._wake.set()
 
     async def close(self, timeout: float) -> None:
-        """Send what is queued for at most `timeout` seconds, drop the rest."""
+        """Send what is queued for at most `timeout` seconds, drop the rest; letting go of Kafka may take 3 s more."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._empty.wait()
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.wait({self._task}, timeout=_STOP_SECONDS)
         if self._queue:
             self._dropped(len(self._queue))
 

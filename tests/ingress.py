@@ -17,9 +17,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from deploy.local.process import Process
 from ingest.role import run
 from schemas.settings import Settings
-from tests.poll import elapse_async, until
+from tests.engines import start_command
+from tests.poll import elapse_async, until, until_async
 
 START_SECONDS = 30.0
 
@@ -29,8 +31,20 @@ class Ingress:
     """A running ingress: its port, its process, and the file that has its log."""
 
     port: int
-    process: BaseProcess
+    process: Process
     log: Path
+
+    @property
+    def pid(self) -> int:
+        """Its process id (the parent's, of several workers)."""
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def workers(self) -> list[int]:
+        """The process ids of those that serve: its children, or itself if it has none."""
+        words = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        serving = [int(word) for word in words if b"spawn_main" in Path(f"/proc/{word}/cmdline").read_bytes()]
+        return sorted(serving) or [self.pid]
 
     def ready(self) -> bool:
         """Whether /readyz says 200 now."""
@@ -41,14 +55,14 @@ class Ingress:
     def stop(self, seconds: float = 40.0) -> int | None:
         """SIGTERM and its exit code."""
         self.process.terminate()
-        self.process.join(seconds)
-        return self.process.exitcode
+        self.process.wait(seconds)
+        return self.process.exit_code
 
 
 @contextmanager
 def running_ingress(settings: Settings, log: Path, *, ready: bool = True) -> Iterator[Ingress]:
     """Start the role with these settings; killed at the end if it still runs. Its log must hold no traceback."""
-    process = start_process(settings, log)
+    process = start_command(settings, log, "ingest")
     ingress = Ingress(settings.ingest.port, process, log)
     try:
         until(lambda: _listens(ingress), "the ingress listens", START_SECONDS)
@@ -56,12 +70,7 @@ def running_ingress(settings: Settings, log: Path, *, ready: bool = True) -> Ite
             until(ingress.ready, "the ingress is ready", START_SECONDS)
         yield ingress
     finally:
-        if process.is_alive():
-            process.terminate()
-            process.join(15)
-        if process.is_alive():
-            process.kill()
-        process.join(5)
+        process.stop(15.0)
     text = log.read_text()
     assert not re.search("Traceback|never retrieved|Task was destroyed", text), text
 
@@ -74,7 +83,7 @@ def start_process(settings: Settings, log: Path) -> BaseProcess:
 
 
 def _listens(ingress: Ingress) -> bool:
-    assert ingress.process.is_alive(), ingress.log.read_text()
+    assert ingress.process.running, ingress.log.read_text()
     with suppress(OSError):
         socket.create_connection(("127.0.0.1", ingress.port), 1).close()
         return True
@@ -182,10 +191,10 @@ class Load:
 
 
 @asynccontextmanager
-async def loading(port: int) -> AsyncIterator[Load]:
+async def loading(port: int, connections: int = 16) -> AsyncIterator[Load]:
     """Load on an ingress until the end of the block, also when the block fails; its connections are closed then."""
     load = Load(port)
-    running = asyncio.create_task(load.run())
+    running = asyncio.create_task(load.run(connections))
     try:
         yield load
     finally:
@@ -193,33 +202,64 @@ async def loading(port: int) -> AsyncIterator[Load]:
         await running
 
 
-async def records(settings: Settings, topic: str) -> list[Any]:
-    """Every record of `<prefix>.<topic>` (ConsumerRecord), read committed, partition by partition."""
+async def seen(load: Load, status: int, more: int, seconds: float = 15.0) -> None:
+    """Wait for `more` answers with `status`."""
+    goal = load.count(status) + more
+
+    async def enough() -> bool:
+        return load.count(status) >= goal
+
+    await until_async(enough, f"{more} more answers with {status}", seconds)
+
+
+async def turns(ingress: Ingress, *, ready: bool, seconds: float) -> None:
+    """Wait until readiness is as asked for: it speaks for every partition, the load's answers for some."""
+
+    async def turned() -> bool:
+        return await asyncio.to_thread(ingress.ready) is ready
+
+    await until_async(turned, f"readiness is {'green' if ready else 'red'}", seconds)
+
+
+async def each_record(settings: Settings, topic: str) -> AsyncIterator[Any]:
+    """Every record of `<prefix>.<topic>` (ConsumerRecord), read committed."""
     name = f"{settings.kafka.topic_prefix}.{topic}"
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.bootstrap, isolation_level="read_committed", auto_offset_reset="earliest"
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         await consumer.start()
         try:
             places = [TopicPartition(name, number) for number in range(settings.partition_count)]
             consumer.assign(places)
             ends = await consumer.end_offsets(places)
-            found: list[Any] = []
             while any([await consumer.position(place) < ends[place] for place in places]):
                 for batch in (await consumer.getmany(timeout_ms=500)).values():
-                    found.extend(batch)
-            return found
+                    for record in batch:
+                        yield record
         finally:
             await consumer.stop()
 
 
+async def records(settings: Settings, topic: str) -> list[Any]:
+    """Every record of a topic, as `each_record`."""
+    return [record async for record in each_record(settings, topic)]
+
+
 async def check_promise(settings: Settings, answers: dict[str, int | None]) -> Counter[str]:
     """Every 200 is in the topic exactly once, anything else only for requests that got 503 or were broken off."""
-    found = Counter(record.key.decode() for record in await records(settings, "reports"))
+    found: Counter[str] = Counter()
+    async for record in each_record(settings, "reports"):
+        found[record.key.decode()] += 1
     accepted = {selector for selector, status in answers.items() if status == 200}
     lost = accepted - found.keys()
     doubled = {selector for selector in accepted if found[selector] > 1}
     strange = {selector for selector in found if answers.get(selector, 0) not in (200, 503, None)}
     assert (len(lost), len(doubled), len(strange)) == (0, 0, 0), (lost, doubled, strange)
     return found
+
+
+def memory(pid: int, field: str = "VmRSS") -> float:
+    """What a process holds of memory now (`VmRSS`), or held at most (`VmHWM`), in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024

@@ -141,7 +141,7 @@ async def test_a_message_that_times_out_before_it_is_sent_is_never_sent(settings
 
 
 def test_aiokafka_still_has_the_parts_we_end_by_force() -> None:
-    """`ingest.producer_keeper._force` reaches into aiokafka: look there before raising the version pinned here."""
+    """`ingest.dispose._force` reaches into aiokafka: look there before raising the version pinned here."""
     assert aiokafka.__version__ == "0.14.0"
     assert callable(Sender._fail_all)
     assert isinstance(Sender.sender_task, property)
