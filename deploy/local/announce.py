@@ -10,7 +10,8 @@ _SELECTOR = "12869E0E6E553673C54F29105A0647204C416A2A:7C3A0D14"  # the specifica
 
 def announcement(settings: Settings, data: Path, seconds: float) -> str:
     """The text; `seconds` is how long the start took. Holds no credential."""
-    ingest, lookup = _url(settings.ingest.host, settings.ingest.port), _url(settings.lookup.host, settings.lookup.port)
+    ingest = _url(settings.ingest.host, settings.ingest.port, tls=bool(settings.ingest.tls_cert_file))
+    lookup = _url(settings.lookup.host, settings.lookup.port)
     dashboard = _url(settings.dashboard.host, settings.dashboard.port)
     embedded = "embedded, data stays in " + str(data)
     lines = [
@@ -41,6 +42,6 @@ def _example(settings: Settings, ingest: str, lookup: str) -> list[str]:
     ]
 
 
-def _url(host: str, port: int) -> str:
-    address = reachable(host)
-    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+def _url(host: str, port: int, *, tls: bool = False) -> str:
+    address, scheme = reachable(host), "https" if tls else "http"
+    return f"{scheme}://[{address}]:{port}" if ":" in address else f"{scheme}://{address}:{port}"

@@ -86,7 +86,7 @@ def clickhouse(settings: Settings, data: Path) -> LocalClickHouse:
 def targets(settings: Settings) -> tuple[Target, ...]:
     """Where each role answers questions about itself."""
     return (
-        Target("ingest", settings.ingest.host, settings.ingest.port),
+        Target("ingest", settings.ingest.host, settings.ingest.port, tls=bool(settings.ingest.tls_cert_file)),
         Target("compact", settings.lookup.host, settings.lookup.port),
         Target("sink", settings.sink.host, settings.sink.port),
         Target("dashboard", settings.dashboard.host, settings.dashboard.port),

@@ -15,6 +15,8 @@ import msgspec
 import pytest
 
 from deploy.init import init_topics
+from deploy.local.probe import Target
+from deploy.local.probe import get as get_by_probe
 from schemas.settings import Settings
 from tests.certificates import Authority
 from tests.conftest import SettingsFor
@@ -146,6 +148,9 @@ def test_clients_that_do_not_speak_tls_or_stop_in_the_middle(start: Start) -> No
         secure.sendall(b"GET /token/?sel")
         assert read_all(secure).startswith(b"HTTP/1.1 408 ")
     assert ready(ingress, authority)
+    # `up` and `doctor` ask this machine, whatever name the certificate is for.
+    assert (get_by_probe(Target("ingest", "127.0.0.1", ingress.port, tls=True), "/readyz") or (0,))[0] == 200
+    assert get_by_probe(Target("ingest", "127.0.0.1", ingress.port), "/readyz") is None
     text = ingress.log.read_text()
     assert '"level": "ERROR"' not in text and "Traceback" not in text, text
 
