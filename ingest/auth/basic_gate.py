@@ -3,7 +3,7 @@
 from ingest.auth.account import bind
 from ingest.auth.accounts import Accounts, ha1
 from ingest.auth.basic import challenge, credentials
-from ingest.auth.refusals import same, unauthorized
+from ingest.auth.refusals import NONE, WRONG, same, unauthorized
 from ingest.gate import Asked, Gate
 from ingest.reading import Reading
 from ingest.template import Compiled
@@ -25,14 +25,14 @@ class BasicGate(Gate):
         """As `Gate.before`."""
         given = credentials(asked.authorization)
         if given is None:
-            raise unauthorized([challenge(self._realm)])
+            raise unauthorized([challenge(self._realm)], WRONG if asked.authorization else NONE)
         username, password = given
         right = False
         for algorithm in self._accounts.algorithms():
             known = await self._accounts.find(username, algorithm)
             right |= same(known, ha1(algorithm, username, self._realm, password))
         if not right:
-            raise unauthorized([challenge(self._realm)])
+            raise unauthorized([challenge(self._realm)], WRONG)
         return username if self._accounts.personal else None
 
     async def after(self, asked: Asked, reading: Reading, username: str | None) -> str | None:

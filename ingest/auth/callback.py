@@ -15,6 +15,7 @@ from schemas.settings_ingest import Algorithm
 
 log = logging.getLogger(__name__)
 
+_CAUSE: Final = "accounts_away"
 _DETAIL: Final = "the accounts cannot be asked now"
 
 
@@ -43,8 +44,8 @@ class CallbackAccounts:
         self._function = _load(entry)
         self._realm = realm
         self._algorithms = algorithms or tuple(HASHES)
-        self._bounded = Bounded(limit, timeout, _DETAIL)
-        self._threads = Threads(limit, _DETAIL)
+        self._bounded = Bounded(limit, timeout, _DETAIL, _CAUSE)
+        self._threads = Threads(limit, _DETAIL, _CAUSE)
         self._unknown = {name: (unknown(name),) for name in HASHES}
 
     def algorithms(self) -> tuple[Algorithm, ...]:
@@ -60,12 +61,12 @@ class CallbackAccounts:
         except Exception as error:
             # Its text may hold what was asked.
             log.error("the callback for accounts failed: %s", type(error).__name__)
-            raise BusyError(503, _DETAIL) from None
+            raise BusyError(503, _DETAIL, cause=_CAUSE) from None
         if found is None:
             return self._unknown[algorithm]
         if not isinstance(found, str) or not re.fullmatch(f"[0-9a-fA-F]{{{len(self._unknown[algorithm][0])}}}", found):
             log.error("the callback for accounts returned what is no HA1 of %s", algorithm)
-            raise BusyError(503, _DETAIL)
+            raise BusyError(503, _DETAIL, cause=_CAUSE)
         return (found.lower().encode(),)
 
     async def _ask(self, username: str, algorithm: Algorithm) -> object:

@@ -6,7 +6,7 @@ from ingest.auth.account import bind
 from ingest.auth.accounts import Accounts
 from ingest.auth.digest import DigestError, challenge, parse, right
 from ingest.auth.nonce import Nonces
-from ingest.auth.refusals import unauthorized
+from ingest.auth.refusals import NONE, STALE, WRONG, unauthorized
 from ingest.gate import Asked, Gate
 from ingest.reading import Reading
 from ingest.refusal import RefusedError
@@ -35,13 +35,13 @@ class DigestGate(Gate):
                 raise DigestError
             answer = parse(text_of(rest.strip()), self._realm, self._accounts.algorithms())
         except DigestError:
-            raise self._refusal(asked.method, target) from None
+            raise self._refusal(asked, WRONG if asked.authorization else NONE) from None
         known = await self._accounts.find(answer.username, answer.algorithm)
         if not right(answer, known, asked.method, target):
-            raise self._refusal(asked.method, target)
+            raise self._refusal(asked, WRONG)
         # Right in everything but the nonce: the client should try again with a new one, without asking anybody.
         if not self._nonces.fresh(answer.nonce, asked.method, target, time.time()):
-            raise self._refusal(asked.method, target, stale=True)
+            raise self._refusal(asked, STALE)
         return answer.username if self._accounts.personal else None
 
     async def after(self, asked: Asked, reading: Reading, username: str | None) -> str | None:
@@ -52,11 +52,11 @@ class DigestGate(Gate):
         """As `Gate.close`."""
         await self._accounts.close()
 
-    def _refusal(self, method: str, target: str, *, stale: bool = False) -> RefusedError:
-        nonce = self._nonces.issue(method, target, time.time())
-        return unauthorized(
-            challenge(self._realm, algorithm, nonce, stale=stale) for algorithm in self._accounts.algorithms()
-        )
+    def _refusal(self, asked: Asked, cause: str) -> RefusedError:
+        nonce = self._nonces.issue(asked.method, text_of(asked.target), time.time())
+        stale = cause is STALE
+        found = (challenge(self._realm, algorithm, nonce, stale=stale) for algorithm in self._accounts.algorithms())
+        return unauthorized(found, cause)
 
 
 def text_of(latin: str) -> str:

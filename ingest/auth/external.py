@@ -12,6 +12,7 @@ from ingest.refusal import BusyError
 
 log = logging.getLogger(__name__)
 
+CAUSE: Final = "check_away"
 DETAIL: Final = "the credentials cannot be checked now"
 
 
@@ -62,7 +63,7 @@ class ExternalCheck:
             answer = await self._bounded.run(lambda: self._ask(username, password))
         except CheckError as error:
             self._tell(str(error))
-            raise BusyError(503, DETAIL) from None
+            raise BusyError(503, DETAIL, cause=CAUSE) from None
         except BusyError:
             self._tell("no answer in time, or too many questions")
             raise

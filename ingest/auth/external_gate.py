@@ -4,8 +4,8 @@ from ingest.auth.account import bind, possible
 from ingest.auth.answer_cache import AnswerCache
 from ingest.auth.basic import challenge, credentials
 from ingest.auth.bounded import Bounded
-from ingest.auth.external import DETAIL, ExternalCheck
-from ingest.auth.refusals import forbidden, unauthorized
+from ingest.auth.external import CAUSE, DETAIL, ExternalCheck
+from ingest.auth.refusals import NONE, WRONG, forbidden, unauthorized
 from ingest.gate import Asked, Gate
 from ingest.reading import Reading
 from ingest.refusal import BusyError
@@ -28,7 +28,7 @@ class ExternalGate(Gate):
         own, limit = self._settings, self._settings.auth_concurrency
         self._client = HttpCheck(self._template.source.auth_check_url, limit, own.auth_timeout)
         cache = AnswerCache(own.auth_cache_size, own.auth_yes_seconds, own.auth_no_seconds)
-        bounded = Bounded(limit, own.auth_timeout, DETAIL)
+        bounded = Bounded(limit, own.auth_timeout, DETAIL, CAUSE)
         self._check = ExternalCheck(self._template.name, self._client.ask, cache, bounded)
 
     async def before(self, asked: Asked) -> str | None:
@@ -37,7 +37,8 @@ class ExternalGate(Gate):
             return None
         given = credentials(asked.authorization)
         if given is None or not await self._right(*given):
-            raise unauthorized([challenge(self._template.source.auth_realm)])
+            cause = WRONG if asked.authorization else NONE
+            raise unauthorized([challenge(self._template.source.auth_realm)], cause)
         return given[0]
 
     async def after(self, asked: Asked, reading: Reading, username: str | None) -> str | None:
@@ -48,7 +49,7 @@ class ExternalGate(Gate):
             given = reading.secrets
             one = bool(given) and given.count(given[0]) == len(given)
             if not one or not possible(username) or not await self._right(username, given[0]):
-                raise forbidden(name)
+                raise forbidden(name, WRONG if given else NONE)
         assert username is not None
         return bind(reading, username, differs=self._template.source.auth_username_differs)
 
@@ -60,5 +61,5 @@ class ExternalGate(Gate):
 
     async def _right(self, username: str, password: str) -> bool:
         if self._check is None:
-            raise BusyError(503, DETAIL)
+            raise BusyError(503, DETAIL, cause=CAUSE)
         return await self._check.right(username, password)

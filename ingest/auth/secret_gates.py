@@ -4,7 +4,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from ingest.auth.declared import PLACE
-from ingest.auth.refusals import forbidden, same
+from ingest.auth.refusals import NONE, WRONG, forbidden, same
 from ingest.gate import Asked, Gate
 from ingest.reading import Reading
 from ingest.refusal import RefusedError
@@ -30,8 +30,7 @@ class ParameterGate(Gate):
 
     async def after(self, asked: Asked, reading: Reading, username: str | None) -> str | None:
         """As `Gate.after`. Every value that came must be right, or one would be tried after another."""
-        if not _right(self._secrets, [text.encode("utf-8", "replace") for text in reading.secrets]):
-            raise forbidden(self._name)
+        _check(self._secrets, [text.encode("utf-8", "replace") for text in reading.secrets], self._name)
         return None
 
 
@@ -46,8 +45,7 @@ class PathGate(Gate):
     async def before(self, asked: Asked) -> str | None:
         """As `Gate.before`."""
         raw = self._path.value(PLACE, asked.target.partition("?")[0])
-        if not same(self._secrets, unquote_to_bytes(raw.encode("latin-1"))):
-            raise forbidden(None)
+        _check(self._secrets, [unquote_to_bytes(raw.encode("latin-1"))], None)
         return None
 
 
@@ -60,15 +58,19 @@ class HeaderGate(Gate):
 
     async def before(self, asked: Asked) -> str | None:
         """As `Gate.before`."""
-        if not _right(self._secrets, [value for name, value in asked.headers if name == self._name]):
-            raise forbidden(None)
+        _check(self._secrets, [value for name, value in asked.headers if name == self._name], None)
         return None
 
 
-def _right(secrets: tuple[bytes, ...], given: list[bytes]) -> bool:
-    """Whether something was given, and all of it is right."""
+def _check(secrets: tuple[bytes, ...], given: list[bytes], field: str | None) -> None:
+    """Something must be there, and all of it right.
+
+    Raises:
+        RefusedError: 403.
+    """
     found = [same(secrets, one) for one in given]
-    return bool(found) and all(found)
+    if not found or not all(found):
+        raise forbidden(field, WRONG if found else NONE)
 
 
 def _secrets(template: Compiled) -> tuple[bytes, ...]:

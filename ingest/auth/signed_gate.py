@@ -3,7 +3,7 @@
 import time
 
 from ingest.auth.account import bind
-from ingest.auth.refusals import forbidden
+from ingest.auth.refusals import NONE, WRONG, forbidden
 from ingest.auth.signature import verify
 from ingest.gate import Asked, Gate
 from ingest.reading import Reading
@@ -23,5 +23,5 @@ class SignedGate(Gate):
         given = reading.secrets
         found = verify(self._keys, given[0], time.time()) if given and given.count(given[0]) == len(given) else None
         if found is None:
-            raise forbidden(self._name)
+            raise forbidden(self._name, WRONG if given else NONE)
         return bind(reading, found, differs=self._differs)

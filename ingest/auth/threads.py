@@ -16,18 +16,19 @@ class Threads:
     (`asyncio.to_thread` has threads that the interpreter joins at its end, however long that takes.)
     """
 
-    def __init__(self, limit: int, detail: str) -> None:
+    def __init__(self, limit: int, detail: str, cause: str) -> None:
         self._free = limit
         self._detail = detail
+        self._cause = cause
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """What the function returns, or raises.
 
         Raises:
-            BusyError: 503, too many are under way (`detail` says of what).
+            BusyError: 503, too many are under way (`detail` and `cause` say of what).
         """
         if self._free <= 0:
-            raise BusyError(503, self._detail)
+            raise BusyError(503, self._detail, cause=self._cause)
         self._free -= 1
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()

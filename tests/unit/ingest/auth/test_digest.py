@@ -145,7 +145,10 @@ async def test_an_old_nonce_is_stale_for_who_knows_the_password(monkeypatch: pyt
     monkeypatch.setattr("time.time", lambda: now + 299)
     await door.ask(answer)
     monkeypatch.setattr("time.time", lambda: now + 301)
-    stale = challenges(await door.refusal(answer))
+    refusal = await door.refusal(answer)
+    stale = challenges(refusal)
+    assert refusal.cause == "stale_nonce" and (await door.refusal(wrong)).cause == "wrong_credentials"
+    assert (await door.refusal()).cause == "no_credentials"
     assert all("stale=true" in one for one in stale)
     assert not [one for one in challenges(await door.refusal(wrong)) if "stale" in one]
     await door.ask(digest_answer(stale[0], "push", "pass:word"))

@@ -44,7 +44,9 @@ class Service:
 
 
 def check_of(service: Service, *, size: int = 100, limit: int = 4, timeout: float = 2.0) -> ExternalCheck:
-    return ExternalCheck("t", service.ask, AnswerCache(size, 300.0, 10.0), Bounded(limit, timeout, "busy"))
+    return ExternalCheck(
+        "t", service.ask, AnswerCache(size, 300.0, 10.0), Bounded(limit, timeout, "busy", "check_away")
+    )
 
 
 async def test_what_was_answered_is_not_asked_again() -> None:
