@@ -45,7 +45,7 @@ class Pair(_Masked, frozen=True, gc=False):
 
 
 class Report(_Masked, frozen=True, gc=False, kw_only=True):
-    """One message of `reports`: what an app reported, or a removal."""
+    """One message of `reports`: what an app reported, a removal, or an operator's release of a bound selector."""
 
     schema_version: Annotated[int, Meta(ge=1)]
     id: Name
@@ -59,7 +59,8 @@ class Report(_Masked, frozen=True, gc=False, kw_only=True):
     user_agent: Text | None = None
     origin: Name = "app"
     reason: Text | None = None  # of a removal: null (the app's own) or `forget` (an erasure, issued by the operator)
-    # The account whose credentials the ingress has checked: a selector is bound to it. Left out where none is.
+    # The account whose credentials the ingress has checked: a selector is bound to it. Left out where there is none. Of
+    # a `release`: whom the selector is bound to from now on.
     authenticated_username: Text | UnsetType = UNSET
 
 

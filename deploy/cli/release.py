@@ -39,15 +39,16 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from deploy.releasing import release
     from processors.log_identity import TopicMissingError
 
-    if not arguments.selector or arguments.to == "":
+    to = None if arguments.to is None else arguments.to.strip()  # as the ingress keeps names
+    if not arguments.selector or to == "":
         return _fail("an empty selector or user name belongs to nobody", 2)
     try:
-        found = asyncio.run(release(settings, arguments.selector, arguments.to, arguments.wait))
+        found = asyncio.run(release(settings, arguments.selector, to, arguments.wait))
     except (UnfinishedError, TopicMissingError) as error:
         return _fail(str(error))
     except (KafkaError, OSError, TimeoutError) as error:
         return _fail(f"{said(settings, error)}. Run the same command again")
-    print(_as_json(found) if arguments.json else said_of(found, arguments.to))
+    print(_as_json(found) if arguments.json else said_of(found, to))
     return 0
 
 

@@ -16,7 +16,7 @@ from schemas.records import SCHEMA_VERSION, InvalidRecordError, Pair, Report, de
 RECEIVED_AT: Final = "received_at"
 USER_AGENT: Final = "user_agent"
 # Of an export of our own records; they say nothing that an import could keep.
-_PASSED_OVER: Final = frozenset({"schema_version", "id", "origin", "reason"})
+_PASSED_OVER: Final = frozenset({"schema_version", "id", "origin", "reason", "authenticated_username"})
 _KIND: Final = "kind"
 COLUMNS: Final = (*FIELDS, RECEIVED_AT, USER_AGENT)
 _KNOWN: Final = frozenset(COLUMNS) | _PASSED_OVER | {_KIND}

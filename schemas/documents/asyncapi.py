@@ -7,7 +7,10 @@ from schemas.settings import Settings
 from schemas.topics import TopicSpec, topics
 
 _MESSAGES: Final = {
-    "reports": ("Report", "What an app reported, or a removal, as accepted by the ingress. History in log order."),
+    "reports": (
+        "Report",
+        "What an app reported, or a removal, as accepted by the ingress; operators' own. History in log order.",
+    ),
     "latest": ("Latest", "The newest pairs of a selector. Compacted; a tombstone (null value) means removed."),
     "changes": ("Change", "Registered, rotated, app_changed, account_changed, removed: one message a change."),
     "rejected": ("Rejected", "What was refused for its content, with every secret masked."),

@@ -52,13 +52,13 @@ def test_what_it_says(found: SelectorAnswer | None, to: str | None, said: str) -
     assert release.said_of(found, to) == said
 
 
-@pytest.mark.parametrize("words", [[""], ["S:1", "--to", ""]])
+@pytest.mark.parametrize("words", [[""], ["S:1", "--to", ""], ["S:1", "--to", " "]])
 def test_nobody_is_not_somebody(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["release", *words]) == 2
     assert "belongs to nobody" in capsys.readouterr().err
 
 
-def run(monkeypatch: pytest.MonkeyPatch, found: SelectorAnswer | None | Exception, *words: str) -> int:
+def run(monkeypatch: pytest.MonkeyPatch, found: SelectorAnswer | Exception | None, *words: str) -> int:
     """The command, with somebody else's answer."""
 
     async def answer(*given: Any) -> SelectorAnswer | None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from deploy.importing.lines import LineError, Rules, report_of
 from ingest.values import Limits
@@ -27,6 +28,7 @@ def test_every_column() -> None:
         "kind": "report",
         "id": "theirs",
         "origin": "app",
+        "authenticated_username": "ann",
     }
     report = report_of(values, RULES)
     assert (report.selector, report.username, report.install_id) == ("SEL:1", "johndow", None)
@@ -34,6 +36,7 @@ def test_every_column() -> None:
     assert report.other == Pair("b3RoZXI=", None)
     assert (report.origin, report.kind, report.received_at) == ("import", "report", NOW)
     assert report.id.startswith("import-")
+    assert report.authenticated_username is UNSET  # the operator's file proves nothing of an account
 
 
 def test_a_record_as_it_stands_on_the_topic() -> None:
