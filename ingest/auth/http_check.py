@@ -1,7 +1,7 @@
 """The operator's HTTP service that says whether a password is right: the only place here that calls out.
 
 `POST auth_check_url`, JSON `{"username": …, "password": …}`. 200 to 299: yes; 401, 403, 404: no; anything else, also a
-redirect: no answer. The body of the answer is not read.
+redirect: no answer. The body of the answer means nothing.
 """
 
 from types import TracebackType
@@ -13,6 +13,7 @@ import aiohttp
 from ingest.auth.external import CheckError
 from schemas.secret import Secret
 
+_MOST_READ: Final = 65536  # bytes of a body; with a longer one the connection is closed
 _NO: Final = frozenset({401, 403, 404})
 
 
@@ -47,6 +48,7 @@ class HttpCheck:
             # A redirect would take the password somewhere else.
             async with self._session.post(self._url, json=question, allow_redirects=False) as answer:
                 status = answer.status
+                await answer.content.read(_MOST_READ)  # so that the connection can be used again
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise CheckError(type(error).__name__) from None
         if 200 <= status < 300:

@@ -18,6 +18,8 @@ _TEMPLATE: Final = """\
 # [[templates]]
 # name = "main"
 # url = "https://push.example.net/token/?u=%account[username]%&s=%selector%&t=%pushTokenIncomingCall%"
+# auth = "digest"  # who may report: docs/security.md
+# auth_users_file = "/etc/pushtokens/users"
 """
 
 

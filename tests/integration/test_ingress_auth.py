@@ -14,9 +14,12 @@ from pathlib import Path
 import httpx
 import msgspec
 import pycurl
+import pytest
 from aiohttp import web
 
 from deploy.init import init_topics
+from ingest.auth.external import CheckError
+from ingest.auth.http_check import HttpCheck
 from ingest.auth.signature import sign
 from schemas.records import decode_report
 from schemas.secret import Secret
@@ -179,6 +182,32 @@ async def serving() -> AsyncIterator[Service]:
     finally:
         service.free.set()
         await runner.cleanup()
+
+
+async def test_connections_to_the_service_are_kept() -> None:
+    """Also where it says something in the body of its answer."""
+    ports: set[int] = set()
+
+    async def answer(request: web.Request) -> web.Response:
+        ports.add(request.transport.get_extra_info("peername")[1] if request.transport else 0)
+        return web.json_response({"allowed": True})
+
+    app = web.Application()
+    app.add_routes([web.post("/check", answer)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = Secret(f"http://127.0.0.1:{runner.addresses[0][1]}/check")
+        async with HttpCheck(url, 4, 5.0) as check:
+            assert [await check.ask(NAME, str(turn)) for turn in range(5)] == [True] * 5
+    finally:
+        await runner.cleanup()
+    assert len(ports) == 1
+    async with HttpCheck(url, 4, 5.0) as check:
+        with pytest.raises(CheckError) as caught:  # nobody is there now
+            await check.ask(NAME, WORD)
+    assert_no_leak(str(caught.value))
 
 
 SIGNED = SigningKey(id="a", secret=Secret(KEY))
