@@ -73,6 +73,15 @@ def test_a_flood_of_keys_neither_grows_it_nor_hits_many_others() -> None:
     assert refused == 0
 
 
+def test_a_key_is_refused_for_others_only_if_both_of_its_cells_are_full() -> None:
+    found = RateSketch(2, 65536, SECRET)
+    for number in range(2 * 1024):
+        assert found.take(b"busy-%d" % (number // 2), 0.0) == 0.0
+    refused = sum(1 for number in range(2_000) if found.take(b"phone-%d" % number, 0.0))
+    # A cell is full with 1 in 64: of 2,000 keys 31 meet such a cell in the first row, and half a key in both.
+    assert refused <= 4
+
+
 def test_the_secret_decides_which_keys_meet() -> None:
     def meets(secret: bytes) -> set[int]:
         found = RateSketch(1, 16, secret)
