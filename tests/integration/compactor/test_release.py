@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from deploy.cli import release
+from deploy.cli import lookup, release
 from deploy.publishing import publish
 from schemas.records import Latest, Pair, Rejected, Report, decode_latest, decode_removed
 from schemas.settings import Settings
@@ -50,6 +50,14 @@ async def command(worker: Worker, capsys: pytest.CaptureFixture[str], *words: st
     return code, "".join(capsys.readouterr())
 
 
+def looked_up(worker: Worker, capsys: pytest.CaptureFixture[str]) -> str:
+    """What `pushtokens lookup` prints."""
+    parser = argparse.ArgumentParser()
+    lookup.add_arguments(parser)
+    assert lookup.run(parser.parse_args([SELECTOR]), worker.settings) == 0
+    return capsys.readouterr().out
+
+
 def known(worker: Worker) -> tuple[str | None, str | None]:
     """The calls token and the account that it is bound to, by the lookup."""
     found = worker.get(f"/v1/selectors/{SELECTOR}").json()
@@ -73,8 +81,10 @@ async def test_refused_released_taken(
 
     assert await command(worker, capsys) == (0, "applied: released\n")
     assert known(worker) == ("ann-1", None)
+    assert "bound to    -\n" in looked_up(worker, capsys)
     await say(settings, by("bob", "bob-2"), by("ann", "ann-1"))
     assert known(worker) == ("bob-2", "bob")
+    assert "bound to    bob\n" in looked_up(worker, capsys)
     assert (await latest_of(settings)).bound_to == "bob"
 
     code, shown = await command(worker, capsys, "--to", "ann", "--json")
