@@ -9,10 +9,13 @@ import aiokafka
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.producer.sender import Sender
+from prometheus_client import REGISTRY
 
 from deploy.init import init_topics
+from ingest import metrics
 from ingest.kafka_sink import KafkaSink
 from ingest.producer_keeper import make_producer
 from ingest.refusal import BusyError
@@ -119,6 +122,7 @@ async def test_a_message_that_times_out_before_it_is_sent_is_never_sent(settings
         delayed.append(producer)
         return producer
 
+    landed_before = late("confirmed")
     sink = KafkaSink(settings, slow)
     await until_async(lambda: _well(sink), "the sink has a producer")
     first = asyncio.ensure_future(sink.publish(message(1)))
@@ -138,6 +142,44 @@ async def test_a_message_that_times_out_before_it_is_sent_is_never_sent(settings
     await sink.close(5.0)
     assert keys == [b"S1", b"S4"]
     assert len(delayed) == 1
+    assert late("confirmed") - landed_before == 1  # the first: answered 503, in the topic all the same
+
+
+def late(end: str) -> float:
+    """Reports counted as answered 503 and perhaps in the topic."""
+    metrics.flush()
+    return REGISTRY.get_sample_value("pushtokens_ingest_late_reports_total", {"end": end}) or 0.0
+
+
+async def test_a_batch_given_up_is_counted_with_its_producer(settings_for: SettingsFor) -> None:
+    settings = settings_for(partitions=1)
+    await init_topics(settings)
+    made: list[AIOKafkaProducer] = []
+
+    def failing(given: Settings) -> AIOKafkaProducer:
+        producer = make_producer(given)
+        made.append(producer)
+        if len(made) == 1:
+
+            async def send_batch(*_: Any, **__: Any) -> Any:
+                raise KafkaError("TOKEN")
+
+            producer.send_batch = send_batch
+        return producer
+
+    def replaced() -> float:
+        return REGISTRY.get_sample_value("pushtokens_ingest_producer_replaced_total") or 0.0
+
+    before = late("given_up"), replaced()
+    sink = KafkaSink(settings, failing)
+    await until_async(lambda: _well(sink), "the sink has a producer")
+    waiting = [asyncio.ensure_future(sink.publish(message(number))) for number in range(3)]
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(each) for each in found] == [BusyError] * 3
+    await until_async(lambda: _well(sink), "another producer")
+    await sink.publish(message(9))
+    await sink.close(5.0)
+    assert (late("given_up") - before[0], replaced() - before[1]) == (3, 1)
 
 
 def test_aiokafka_still_has_the_parts_we_end_by_force() -> None:

@@ -188,9 +188,9 @@ def words(module: ast.Module, constants: dict[str, str]) -> Iterator[tuple[int, 
                 found += [given.value for given in node.keywords if given.arg == word]
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "cause":
             found.append(node.value)
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
-            if ast.unparse(node.targets[0]) == "self._refusal":
-                found.append(node.value.elts[1])
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "self._refusal":
+            assert isinstance(node.value, ast.Tuple)
+            found.append(node.value.elts[1])
         for value in found:
             choices = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
             for choice in choices:
