@@ -16,8 +16,8 @@ import pytest
 from deploy.init import init_topics
 from schemas.settings import Settings
 from tests.conftest import SettingsFor
-from tests.ingress import Ingress, ask, get, running_ingress, selector_of, status_of
-from tests.poll import elapse, until
+from tests.ingress import Ingress, Load, ask, check_promise, get, loading, running_ingress, selector_of, status_of
+from tests.poll import elapse, until, until_async
 
 CROWD = 10_000
 OWN = 500  # descriptors of the test itself
@@ -154,11 +154,31 @@ def test_a_flood_of_bad_requests_does_not_delay_the_good(start: Start) -> None:
             for _ in range(16):
                 group.create_task(flood(stop, statuses))
             try:
-                longest = await asyncio.to_thread(slowest, ingress, 200)
+                longest = await asyncio.to_thread(slowest, ingress, 100)
             finally:
                 stop.set()
         return statuses, longest
 
     statuses, longest = asyncio.run(go())
-    assert set(statuses) == {400} and len(statuses) > 200
+    assert set(statuses) == {400} and len(statuses) > 100
     assert longest < DEADLINE
+
+
+def test_more_reports_than_there_is_room_for(start: Start) -> None:
+    """Five may wait for Kafka and 64 ask at once: who has no place is told so now, who has one is confirmed in time."""
+    settings, ingress = start(max_in_flight=5)
+
+    async def go() -> Load:
+        async with loading(ingress.port, connections=64) as load:
+
+            async def enough() -> bool:
+                return load.count(200) >= 300 and load.count(503) >= 300
+
+            await until_async(enough, "300 accepted and 300 refused")
+        await check_promise(settings, load.answers)
+        return load
+
+    load = asyncio.run(go())
+    assert {status for status in load.answers.values() if status is not None} == {200, 503}
+    assert load.slowest[503] < DEADLINE
+    assert load.slowest[200] < settings.ingest.confirm_timeout + DEADLINE
