@@ -3,7 +3,8 @@
     python -m tests.compactor_worker SETTINGS.json [kill:STEP:COUNT | stop:STEP:COUNT | offset-first]
 
 `kill` ends the process (SIGKILL) when it comes to STEP for the COUNT-th time, `stop` freezes it (SIGSTOP). The steps
-are those of `processors.compactor.writer`, and `stored`. `offset-first` breaks the order on purpose: the offset goes
+are those of `processors.compactor.writer`, `stored`, and `ahead`: a batch is merged, and the one before is still under
+way (only a backlog brings that about for certain). `offset-first` breaks the order on purpose: the offset goes
 first, in a transaction of its own, and the process is killed between that and the state now and then.
 """
 
@@ -30,7 +31,7 @@ STEPS = ("begun", "changes", "state", "offset", "committed", "stored")
 def disaster(order: str) -> Step:
     """The step function for `kill:STEP:COUNT` or `stop:STEP:COUNT`."""
     what, wanted, count = order.split(":")
-    assert wanted in STEPS
+    assert wanted in (*STEPS, "ahead")
     number = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}[what]
     left = int(count)
 

@@ -16,6 +16,7 @@ from processors.compactor.messages import Output
 from processors.compactor.rules import State
 from processors.compactor.store import Account, Position, Store, Write
 from processors.compactor.values import Values, decode
+from processors.compactor.warming import Warming
 from processors.log_record import LogRecord
 from schemas.records import InvalidRecordError, Latest, Removed, decode_latest, decode_removed
 
@@ -42,7 +43,7 @@ class Copy:
         identities: Identities,
         clock: Callable[[], int],
         fresh_ms: int,
-        known: Known | None = None,
+        make_known: Callable[[], Known] = lambda: Known(0, 0),
     ) -> None:
         """Take up what the store holds, or start anew where that can no longer be trusted.
 
@@ -53,13 +54,14 @@ class Copy:
             clock: the time in ms since the epoch.
             fresh_ms: how old a copy may be: compaction forgets tombstones after `delete.retention.ms`, and a copy that
                 missed one would keep a removed selector for ever.
-            known: fingerprints of what the store holds, for its owner; they go with the copy that they are of.
+            make_known: new fingerprints (of what the copy holds, for its owner); the default never knows anything.
         """
         self.partition = partition
-        self.known = known
         self._store = store
+        self._make_known = make_known
         self._identities = identities
         self._clock = clock
+        self.warm_anew()
         held = store.position(partition)
         reason = None if held is None else self._distrust(held, fresh_ms)
         if reason is not None:
@@ -78,7 +80,7 @@ class Copy:
 
     def restart(self, rebuilt: int = 0) -> None:
         """Forget all of it; the position is the start of the changelog. `rebuilt`: as in `Position`."""
-        self.known = None
+        self.warm_anew()
         self._store.drop(self.partition)
         self.position = Position(
             latest=0,
@@ -90,6 +92,10 @@ class Copy:
             at=self._clock(),
             rebuilt=rebuilt,
         )
+
+    def warm_anew(self) -> None:
+        """Forget the fingerprints, which may be of a batch that failed; they can be made again."""
+        self.warming = Warming(self._store, self.partition, self._make_known())
 
     def load(self, keys: Sequence[bytes]) -> dict[bytes, State]:
         """What is known of each key."""
@@ -133,9 +139,8 @@ class Copy:
                 position,
             )
             self._store.write(self.partition, write)
-            if self.known is not None:
-                for key in (*puts, *gone):
-                    self.known.forget(key)
+            for key in (*puts, *gone):
+                self.warming.known.forget(key)
         self.position = position
 
     def apply(self, output: Output, next_latest: int, next_removals: int, source: int) -> None:

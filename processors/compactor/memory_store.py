@@ -35,10 +35,16 @@ class MemoryStore:
         found = self._partitions.get(partition)
         return [] if found is None else list(found.accounts.get(username, ()))
 
-    def scan(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+    def scan(self, partition: int, count: int) -> Iterator[list[tuple[bytes, bytes]]]:
         """As `Store.scan`."""
+        keys = list(self._latest(partition))
+        for start in range(0, len(keys), count):
+            held = self._latest(partition)
+            yield [(key, held[key]) for key in keys[start : start + count] if key in held]
+
+    def _latest(self, partition: int) -> dict[bytes, bytes]:
         found = self._partitions.get(partition)
-        return iter(() if found is None else list(found.latest.items()))
+        return {} if found is None else found.latest
 
     def position(self, partition: int) -> Position | None:
         """As `Store.position`."""

@@ -1,10 +1,10 @@
 """Merges a batch of an owned partition: what may change something is looked up and merged, slice by slice."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from processors.compactor.batch import Folded, fold
+from processors.compactor.batch import Folded, Move, fold
 from processors.compactor.copy import Copy
 from processors.compactor.known import Known
 from processors.compactor.messages import Output
@@ -31,13 +31,23 @@ class Merging:
         """`known`: fingerprints of what `copy` holds, or none; they go on with what is merged here."""
         self._copy, self._log, self._shared, self._known = copy, log, shared, known
 
-    async def fold(self, records: Sequence[LogRecord], output: Output) -> None:
-        """Merge the records into `output`; the states of what may change something are read in a thread."""
+    async def fold(self, records: Sequence[LogRecord], output: Output, pending: Mapping[bytes, Move]) -> None:
+        """Merge the records into `output`; the states of what may change something are read in a thread.
+
+        Args:
+            records: what comes next in the log.
+            output: where it goes; empty.
+            pending: what the batch before moves: it is merged, but perhaps not in the store yet. (When it gets there
+                meanwhile, it is the same; its keys are not read from there.)
+        """
         states: dict[bytes, State] = {}
         for start in range(0, len(records), CHUNK):
             news = await self._news(records[start : start + CHUNK], output)
             if wanted := {record[0] for record in news} - states.keys():
-                states.update(decode(await self._load(list(wanted))))
+                moving = wanted & pending.keys()
+                states.update({key: pending[key][1] for key in moving})
+                if unread := wanted - moving:
+                    states.update(decode(await self._load(list(unread))))
             for at in range(0, len(news), SLICE):
                 self._merge(news[at : at + SLICE], states, output)
                 await asyncio.sleep(0)

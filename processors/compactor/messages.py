@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from processors.compactor.batch import Folded, Move
-from processors.compactor.record_batch import Batches, Message
+from processors.compactor.record_batch import Batches, Message, RecordBatch
 from schemas.records import Change, Latest, Rejected, Removed, Source, encode
 
 Keyed = tuple[bytes, bytes | None, str, int]
@@ -59,6 +59,7 @@ class Output:
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.changed = 0
+        self.packed: list[list[RecordBatch]] = []
         for part in parts:
             self.add(part)
 
@@ -79,6 +80,11 @@ class Output:
             self.reasons.update(found.reason for found in part.rejected)
         self.changed += len(part.changes)
         self.counts.update(part.counts)
+
+    def pack(self) -> list[list[RecordBatch]]:
+        """Make `packed`, after the last part; to be run in a thread: Python's lock is free while it compresses."""
+        self.packed = [batches.take() for batches in (self.changes, self.rejected, self.latest, self.removals)]
+        return self.packed
 
     def _join(self, moves: Mapping[bytes, Move]) -> None:
         for key, move in moves.items():

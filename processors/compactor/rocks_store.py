@@ -8,6 +8,7 @@ synced: what a power failure takes from its end, the changelog gives back.
 
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final, cast
 
@@ -88,13 +89,17 @@ class RocksStore:
             found.append(key[len(prefix) :])
         return found
 
-    def scan(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+    def scan(self, partition: int, count: int) -> Iterator[list[tuple[bytes, bytes]]]:
         """As `Store.scan`."""
         prefix = _PREFIX.pack(b"l", partition)
-        for key, value in cast(Iterator[tuple[bytes, bytes]], self._db.items(from_key=prefix)):
-            if not key.startswith(prefix):
-                break
-            yield key[len(prefix) :], value
+        start, skip = prefix, len(prefix)
+        while True:
+            items = cast(Iterator[tuple[bytes, bytes]], self._db.items(from_key=start))
+            found = [pair for pair in islice(items, count) if pair[0].startswith(prefix)]
+            if not found:
+                return
+            yield [(key[skip:], value) for key, value in found]
+            start = found[-1][0] + b"\0"
 
     def position(self, partition: int) -> Position | None:
         """As `Store.position`."""

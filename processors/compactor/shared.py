@@ -1,5 +1,6 @@
 """What the partitions of one worker share: clients, rules, identities, metrics."""
 
+import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -53,6 +54,7 @@ class Shared:
         self.tail = Tail(options, self.topics, metrics.followed)
         self.offsets = Offsets(options, self.group, self.topic)
         self.readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self.warming = asyncio.Lock()
         self._options = dict(options)
         self._timeout = settings.compact.transaction_timeout
 

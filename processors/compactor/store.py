@@ -62,8 +62,9 @@ class Store(Protocol):
     def selectors(self, partition: int, username: str) -> list[bytes]:
         """The keys that the index holds for an account, in byte order."""
 
-    def scan(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
-        """All keys and values of `latest`, as they are when it begins; in no order that means anything."""
+    def scan(self, partition: int, count: int) -> Iterator[list[tuple[bytes, bytes]]]:
+        """The keys and values of `latest`, `count` at a time, each time as they are when asked for; in no order that
+        means anything. Keys that come or go meanwhile may be in it or not."""
 
     def position(self, partition: int) -> Position | None:
         """What the partition's copy stands for; None: nothing is held."""

@@ -5,7 +5,6 @@ control record that never comes, and it costs a round trip per event (docs/compa
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ from processors.compactor.metrics import Metrics
 from processors.compactor.ownership import Ownership
 from processors.compactor.shared import Shared, read_identities
 from processors.compactor.store import Store
-from processors.compactor.warming import Warming
+from processors.compactor.warmer import end, warm_before
 from processors.compactor.writer import Step
 from schemas.settings import Settings
 from schemas.topics import topics
@@ -66,7 +65,7 @@ class Table:
         self.claims = set(store.held())  # of which partitions this worker has a copy that is worth keeping
         self._watcher: asyncio.Task[None] | None = None
         self._shared: Shared | None = None
-        self._warming: Warming | None = None
+        self._warming: asyncio.Task[None] | None = None
         self.freshness: Freshness | None = None
 
     async def start(self) -> None:
@@ -80,7 +79,7 @@ class Table:
         await self._patiently(shared.tail.start)
         await self._patiently(shared.offsets.start)
         self._shared = shared
-        self._warming = Warming(self._store, shared.known)
+        self._warming = asyncio.create_task(warm_before([self._copy(at) for at in self._store.held()]))
         self.freshness = Freshness(shared.tail.source_end)
         shared.tail.watch(self._ended)
         self._watcher = asyncio.create_task(self._watch(), name="table-watch")
@@ -98,8 +97,7 @@ class Table:
         """Own `active` from now on, and keep copies of `standby`; whatever was owned before was revoked."""
         shared = self._ready()
         await self.revoke(self._settings.compact.session_timeout)
-        if self._warming is not None:
-            await self._warming.stop()
+        await end(self._warming)
         self._standby = standby - active
         self.claims &= active | standby
         # A copy that comes back after a long time is made anew, so that its age is looked at again.
@@ -107,6 +105,7 @@ class Table:
         for partition in shared.tail.following() - self._standby:
             shared.tail.release(partition)
         for partition in self._standby:
+            self._copy(partition).warm_anew()  # only an owner needs them
             shared.tail.follow(self._copy(partition))
         for partition in sorted(active):
             owner = Ownership(self._copy(partition), shared)
@@ -118,8 +117,8 @@ class Table:
         if partition not in self._copies:
             tombstones = int(self._ready().topics.latest.config["delete.retention.ms"])
             identities = self._ready().identities
-            known = None if self._warming is None else self._warming.take(partition)
-            self._copies[partition] = Copy(self._store, partition, identities, _now, tombstones // 2, known)
+            make_known = self._ready().known
+            self._copies[partition] = Copy(self._store, partition, identities, _now, tombstones // 2, make_known)
         return self._copies[partition]
 
     def _ready(self) -> Shared:
@@ -157,12 +156,8 @@ class Table:
     async def stop(self) -> None:
         """Let go of everything; the copies stay on disk, marked as current."""
         await self.revoke(self._settings.compact.session_timeout)
-        if self._watcher is not None:
-            self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
-        if self._warming is not None:
-            await self._warming.stop()
+        await end(self._watcher)
+        await end(self._warming)
         if self._shared is not None:
             self._keep(self._current_standbys())
             await self._shared.tail.stop()

@@ -1,46 +1,55 @@
-"""Reads the store's states into fingerprints while the worker waits for its first partitions.
+"""Makes fingerprints of what a partition's copy holds, a little at a time, in between other work.
 
-A worker that starts has seconds to spare until the group has let it in, and afterwards most of what its phones report
-is what its store holds already. How far this comes does not matter: what is not known goes the exact way.
+After a restart most of what phones report is what the store holds already. How far this comes does not matter: what is
+not known goes the exact way. But nothing old may be noted. So each turn reads the store as it is at that moment, and
+leaves out the selectors that have moved since, in batches that are merged and not in the store yet.
 """
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
-from processors.compactor.known import Known
-from processors.compactor.store import Store
-from schemas.records import InvalidRecordError, decode_latest
+import msgspec
 
-TURN: Final = 500  # states between two turns of the event loop: about 2 ms
+from processors.compactor.known import Known, Told, read_told
+from processors.compactor.store import Store
+
+TURN: Final = 500  # states in one turn of the event loop: about 1 ms
 
 
 class Warming:
-    """Fingerprints by partition, as far as they were made before `take`."""
+    """The fingerprints of one partition, and how far they are made."""
 
-    def __init__(self, store: Store, make: Callable[[], Known]) -> None:
-        """Begins at once, in the background; nothing may write to the store before `stop`."""
-        self._store, self._make = store, make
-        self._known: dict[int, Known] = {}
-        self._task = asyncio.create_task(self._run(), name="warming")
+    def __init__(self, store: Store, partition: int, known: Known) -> None:
+        """Nothing is read yet. `known`: of that partition, as its owner has it."""
+        self.known = known
+        self._store, self._partition = store, partition
+        self._parts = store.scan(partition, TURN)
 
-    async def _run(self) -> None:
-        for partition in self._store.held():
-            known = self._known[partition] = self._make()
-            for count, (key, value) in enumerate(self._store.scan(partition), 1):
-                try:
-                    known.fill(key, decode_latest(value))
-                except InvalidRecordError:
-                    continue  # whoever needs that state will say so
-                finally:
-                    if count % TURN == 0:
-                        await asyncio.sleep(0)
+    def again(self) -> None:
+        """Begin once more; what is known stays."""
+        self._parts = self._store.scan(self._partition, TURN)
 
-    async def stop(self) -> None:
-        """Read no further; called before anything is written."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+    def turn(self, *moving: Container[bytes]) -> bool:
+        """Read on a little.
 
-    def take(self, partition: int) -> Known | None:
-        """What is known of a partition, once."""
-        return self._known.pop(partition, None)
+        Args:
+            moving: keys of selectors whose states are about to move in the store, or have just begun to.
+
+        Returns:
+            Whether there was something left to read.
+        """
+        found = next(self._parts, None)
+        if found is None:
+            return False
+        for keys in moving:
+            found = [pair for pair in found if pair[0] not in keys]
+        self.known.fill(_readable(found))
+        return True
+
+
+def _readable(found: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, Told]]:
+    for key, value in found:
+        try:
+            yield key, read_told(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue  # whoever needs that state will say so

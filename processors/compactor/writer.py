@@ -48,11 +48,6 @@ def _seen(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-def _packed(output: Output) -> list[list[RecordBatch]]:
-    """The record batches of each topic; run in a thread, because Python's lock is free while they are compressed."""
-    return [batches.take() for batches in (output.changes, output.rejected, output.latest, output.removals)]
-
-
 async def _all(*under_way: Awaitable[Any]) -> list[Any]:
     """What each comes to; when one fails, its error (a fence before any other), once all have ended."""
     results = await asyncio.gather(*under_way, return_exceptions=True)
@@ -131,7 +126,7 @@ class Writer:
         await self._producer.begin_transaction()
         self._step("begun")
         named, source = self._topics, TopicPartition(self._topics.reports.name, self._partition)
-        changes, rejected, latest, removals = await asyncio.to_thread(_packed, output)
+        changes, rejected, latest, removals = output.packed or await asyncio.to_thread(output.pack)
         _, ends, _ = await _all(
             self._deliver({named.changes.name: changes, named.rejected.name: rejected}, "changes"),
             self._deliver({named.latest.name: latest, named.removals.name: removals}, "state"),

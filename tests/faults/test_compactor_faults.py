@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from deploy.local.kafka import LocalKafka
@@ -152,6 +153,23 @@ async def test_killed_between_each_two_writes(settings: Settings, crew: Crew) ->
         await wait_applied(settings)
     crew.end()
     assert await differences(settings) == []
+
+
+@pytest.mark.timeout(300)
+async def test_killed_with_a_batch_merged_ahead_of_the_one_under_way(settings: Settings, tmp_path: Path) -> None:
+    """Between two transactions of a partition: one is on its way to Kafka, the next is merged on top of it."""
+    small = msgspec.structs.replace(settings, compact=msgspec.structs.replace(settings.compact, max_batch=50))
+    crew = Crew(small, tmp_path / "small")
+    try:
+        for count in (1, 4, 13):
+            async with Feed(small, seed=14 + count) as feed:
+                await feed.write(4000)
+            await asyncio.to_thread(crew.start("same", f"kill:ahead:{count}").wait_killed)
+        crew.start("same")
+        await wait_applied(small)
+    finally:
+        crew.end()
+    assert await differences(small) == []
 
 
 @pytest.mark.timeout(300)

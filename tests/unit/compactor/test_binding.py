@@ -7,7 +7,7 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from processors.compactor.known import Known
+from processors.compactor.known import Known, read_told
 from processors.compactor.messages import Output
 from processors.compactor.metrics import Metrics
 from processors.compactor.reading import BOUND
@@ -220,7 +220,7 @@ def test_a_fingerprint_from_the_store_knows_the_account() -> None:
     assert isinstance(state, Latest)
     for by, news in ((ANN, 0), (BOB, 1), ({}, 1)):
         known = Known(RULES.touch_interval, 1024)
-        known.fill(b"S:1", state)
+        known.fill([(b"S:1", read_told(encode(state)))])
         again = compact([entry(1, report(calls="c", **by))], [], known=known, states={b"S:1": state})
         assert len(again.steps[0].news) == news
 

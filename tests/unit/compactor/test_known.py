@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from processors.compactor import known as module
-from processors.compactor.known import Known
+from processors.compactor.known import Known, read_told
 from processors.compactor.rules import REPLAYED, UNCHANGED
-from schemas.records import Latest, Report
+from schemas.records import Latest, Report, encode
 from tests.unit.compactor.logs import HOUR, RULES, T0, Entry, Folds, compact, entry, logs, report
 
 
@@ -92,7 +92,7 @@ def test_what_was_read_from_the_store_is_known() -> None:
     state = once.states[b"S:1"]
     assert isinstance(state, Latest)
     known = fresh(1024)
-    known.fill(b"S:1", state)
+    known.fill([(b"S:1", read_told(encode(state)))])
     same = entry(1, report(calls=("c", "a"), other="o", username="ann", at=T0 + 1))
     assert [len(step.news) for step in compact([same], [], known=known, states=once.states).steps] == [0]
     known.forget(b"S:1")
@@ -106,7 +106,7 @@ def test_it_grows_up_to_its_limit_and_forgets_nobody_before() -> None:
         found = compact([entry(0, report(selector=f"S:{number}", calls="c"))], []).states[f"S:{number}".encode()]
         assert isinstance(found, Latest)
         states.append(found)
-        known.fill(f"S:{number}".encode(), found)
+        known.fill([(f"S:{number}".encode(), read_told(encode(found)))])
     assert len(known._keys) == 4 * module.SMALLEST  # it would have grown again, but for the limit
     held = sum(tag != 0 for tag in known._keys)
     assert held == known._held

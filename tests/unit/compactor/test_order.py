@@ -58,11 +58,11 @@ class Owner(Ownership):
             check_log=check_log,
         )
         super().__init__(Copy(MemoryStore(), 0, NOW, lambda: 0, fresh_ms=1), shared)
-        self.next_offset = 100
+        self._merge_from = 100
 
     async def _process(self, records: Any) -> None:
         self.applied += [record.offset for record in records]
-        self.next_offset = records[-1].offset + 1
+        self._merge_from = records[-1].offset + 1
 
     async def given(self, *batches: tuple[int, int]) -> None:
         """Offer batches of the given offsets (first, last) one by one, and let each be worked off."""
