@@ -95,6 +95,15 @@ async def test_users_of_a_file(users: Path) -> None:
     assert told(unknown) == told(wrong) == told(await door.refusal())
 
 
+async def test_another_realm_is_not_ours(users: Path) -> None:
+    """Whatever it was computed from."""
+    door = Door({"auth": "digest", "auth_users_file": str(users)})
+    answer = digest_answer(challenges(await door.refusal())[0], "johndow", "12345678")
+    other = answer.replace('realm="push-token"', 'realm="other"')
+    assert await door.ask(answer) == "johndow"
+    assert told(await door.refusal(other)) == told(await door.refusal())
+
+
 async def test_the_name_in_its_extended_form(users: Path) -> None:
     """RFC 7616 section 3.4 (`username*`): RFC 8187 for names that a quoted string cannot hold."""
     door = Door({"auth": "digest", "auth_users_file": str(users)})

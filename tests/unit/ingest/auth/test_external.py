@@ -130,6 +130,24 @@ async def test_a_slow_service_is_503_for_all_in_time() -> None:
     assert await check.right("johndow", WORD) is True
 
 
+async def test_too_many_questions_are_503_at_once() -> None:
+    """One is asked, four wait, the sixth does not wait for any of them."""
+    service = Service()
+    service.held = asyncio.Event()
+    check = check_of(service, limit=1, timeout=60.0)
+    waiting = [asyncio.create_task(check.right("johndow", str(number))) for number in range(5)]
+
+    async def asked() -> bool:
+        return bool(service.asked)
+
+    await until_async(asked, "the first is asked", 5.0)
+    with pytest.raises(BusyError):
+        await asyncio.wait_for(check.right("johndow", WORD), 5)
+    service.held.set()
+    assert await asyncio.gather(*waiting) == [False] * 5
+    assert await check.right("johndow", WORD) is True
+
+
 async def test_trouble_is_not_remembered_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     service = Service()
