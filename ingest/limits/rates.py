@@ -27,7 +27,8 @@ class FieldRates:
         for field, sketch in self._sketches:
             value = values.get(field)
             if value is not None and (wait := sketch.take(value.encode(), now)):
-                raise _too_often(field, wait)
+                cause = "selector_rate" if field == "selector" else "account_rate"
+                raise _too_often(field, wait, cause)
 
 
 class AddressRate:
@@ -46,7 +47,7 @@ class AddressRate:
         if client is None:
             return
         if wait := self._sketch.take(self._addresses.key(client[0], headers), now):
-            raise _too_often("address", wait)
+            raise _too_often("address", wait, "address_rate")
 
 
 def field_rates(settings: Ingest) -> FieldRates | None:
@@ -73,5 +74,5 @@ def _sketch(rate: int, settings: Ingest) -> RateSketch:
     return RateSketch(rate, settings.rate_cells, secrets.token_bytes(32))
 
 
-def _too_often(what: str, wait: float) -> BusyError:
-    return BusyError(429, f"too many reports of this {what}", "rate_limited", wait)
+def _too_often(what: str, wait: float, cause: str) -> BusyError:
+    return BusyError(429, f"too many reports of this {what}", "rate_limited", wait, cause)

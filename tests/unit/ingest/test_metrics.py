@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ingest import metrics
 from ingest.counts import BOUNDS, Counts
-from schemas.settings import Settings
+from schemas.settings import Ingest, Settings
 from tests.unit.ingest.asgi import Bench
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -152,6 +152,30 @@ def test_handed_over_while_it_counts_nothing_is_lost() -> None:
     assert found[named("confirm_seconds_count")] == 1000
 
 
+async def test_a_limit_is_counted_by_its_name() -> None:
+    settings = Settings(ingest=Ingest(selector_rate=1, account_rate=2))
+    bench = Bench(settings)
+    with Grown() as found:
+        for number in (1, 1, 2, 3):
+            target = f"/token/?selector={number}&username=u"
+            await bench.send({"method": "GET", "target": target, "headers": {}})
+    busy = {dict(key[1])["reason"]: value for key, value in found.items() if ("outcome", "busy") in key[1]}
+    assert busy == {"selector_rate": 1, "account_rate": 1}
+
+
+async def test_a_worker_that_ends_hands_over_what_it_has() -> None:
+    def handed_over() -> float:
+        return REGISTRY.get_sample_value("pushtokens_ingest_confirm_seconds_count") or 0.0
+
+    metrics.flush()
+    before = handed_over()
+    bench = Bench(Settings())
+    async with bench.app._lifespan(bench.app._pages):
+        metrics.accepted("app", 0.1)
+        assert handed_over() == before
+    assert handed_over() == before + 1
+
+
 def test_series_are_there_before_they_grow() -> None:
     metrics.serve([("quiet-one", "removal")])
     assert samples()[named("requests_total", template="quiet-one", kind="removal", outcome="accepted", reason="")] == 0
@@ -172,6 +196,7 @@ GIVEN = [
     ("_refusal", 1, "cause"),
     ("Threads", 2, "cause"),
     ("Bounded", 3, "cause"),
+    ("_too_often", 2, "cause"),
 ]
 # Passed on by those who were given it: their callers stand above. `_refuse(*self._refusal)`: what `_cut` was given.
 PASSED_ON = {"reason", "cause", "self._cause", "*self._refusal"}
