@@ -314,7 +314,10 @@ async def _external(client: httpx.AsyncClient, service: Service) -> None:
 
 
 async def _check_records(settings: Settings) -> None:
-    found = {record.key.decode(): json.loads(record.value) for record in await records(settings, "reports")}
+    reports = await records(settings, "reports")
+    for record in reports:  # the token, and nothing else that was secret
+        assert_no_leak(record.value.decode().replace(TOKEN, "") + str(record.headers))
+    found = {record.key.decode(): json.loads(record.value) for record in reports}
     assert found.keys() == {selector_of(number) for number in range(1, 9)}
     for number in (1, 2):
         assert "authenticated_username" not in found[selector_of(number)]
