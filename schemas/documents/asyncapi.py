@@ -16,6 +16,8 @@ _MESSAGES: Final = {
     "rejected": ("Rejected", "What was refused for its content, with every secret masked."),
     "removals": ("Removed", "The compactor's memory of removed slots. Internal: not for consumers."),
 }
+# Where the request came with a trace (CloudEvents, "Distributed Tracing" extension).
+_TRACE: Final = ("traceparent", "tracestate")
 _HEADERS: Final = ("ce_specversion", "ce_type", "ce_source", "ce_id", "ce_time", "content-type")
 _KEYS: Final = ("cleanup.policy", "retention.ms", "retention.bytes", "delete.retention.ms")
 
@@ -76,10 +78,11 @@ def _message(role: str) -> dict[str, Any]:
     payload: dict[str, Any] = {"$ref": f"#/components/schemas/{_MESSAGES[role][0]}"}
     if role in ("latest", "removals"):
         payload = {"oneOf": [payload, {"type": "null"}]}
+    headers = (*_HEADERS, *(_TRACE if role == "reports" else ()))
     return {
         "name": role,
         "contentType": "application/json",
-        "headers": {"type": "object", "properties": {name: {"type": "string"} for name in _HEADERS}},
+        "headers": {"type": "object", "properties": {name: {"type": "string"} for name in headers}},
         "payload": payload,
         "bindings": {"kafka": {"key": {"type": "string", "description": "The selector"}, "bindingVersion": "0.5.0"}},
     }
