@@ -46,6 +46,10 @@ class Ingress:
         serving = [int(word) for word in words if b"spawn_main" in Path(f"/proc/{word}/cmdline").read_bytes()]
         return sorted(serving) or [self.pid]
 
+    def connected(self) -> int:
+        """How often a worker has come to have a producer."""
+        return self.log.read_text().count("connected to Kafka")
+
     def ready(self) -> bool:
         """Whether /readyz says 200 now."""
         with suppress(OSError):
@@ -68,6 +72,7 @@ def running_ingress(settings: Settings, log: Path, *, ready: bool = True) -> Ite
         until(lambda: _listens(ingress), "the ingress listens", START_SECONDS)
         if ready:
             until(ingress.ready, "the ingress is ready", START_SECONDS)
+            until(lambda: ingress.connected() >= settings.ingest.workers, "every worker has Kafka", START_SECONDS)
         yield ingress
     finally:
         process.stop(15.0)
@@ -145,6 +150,7 @@ class Load:
     answers: dict[str, int | None] = field(default_factory=dict)
     slowest: dict[int, float] = field(default_factory=dict)  # status to the longest wait for one, s
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    broken: set[int] = field(default_factory=set)  # own ports of the connections that the other side broke off
 
     async def run(self, connections: int = 16) -> None:
         """Until `stop` is set."""
@@ -152,6 +158,7 @@ class Load:
         async with asyncio.TaskGroup() as group:
             for _ in range(connections):
                 group.create_task(self._connection())
+                await elapse_async(0.01, "of a burst one worker may take all; clients do not come in the same instant")
 
     def count(self, status: int | None) -> int:
         """How many requests ended so."""
@@ -164,9 +171,12 @@ class Load:
             except OSError:
                 await elapse_async(0.05, "nobody listens: a client waits before it tries again")
                 continue
-            with suppress(OSError, asyncio.IncompleteReadError):
+            port = writer.get_extra_info("sockname")[1]
+            try:
                 while not self.stop.is_set():
                     await self._request(reader, writer)
+            except (OSError, asyncio.IncompleteReadError):
+                self.broken.add(port)
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
@@ -191,9 +201,9 @@ class Load:
 
 
 @asynccontextmanager
-async def loading(port: int, connections: int = 16) -> AsyncIterator[Load]:
+async def loading(port: int, connections: int = 16, first: int = 0) -> AsyncIterator[Load]:
     """Load on an ingress until the end of the block, also when the block fails; its connections are closed then."""
-    load = Load(port)
+    load = Load(port, first)
     running = asyncio.create_task(load.run(connections))
     try:
         yield load
