@@ -145,7 +145,7 @@ class Connection(HttpToolsProtocol):
 
     def _say(self, status: int, reason: str, detail: str, *, linger: bool = True) -> None:
         """Write a refusal, and end the connection."""
-        found = self.journal.refused(status, reason, About(getattr(self, "headers", [])))
+        found = self.journal.refused(status, reason, About(self.headers or []))
         again, fixed = self.limits.retry_after, self.server_state.default_headers
         self.transport.write(refusal_text(fixed, status, reason, detail, found, again))
         if linger:

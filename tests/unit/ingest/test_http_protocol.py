@@ -70,7 +70,7 @@ class Line:
         config = Config(self.bench.app, lifespan="off", ws="none", log_config=None, server_header=False)
         config.load()
         bounds = HttpLimits.of(Ingest(**limits))
-        journal = Journal(Settings().ingest)
+        journal = Journal(Ingest(request_id_header="x-request-id"))
         state = {"limits": bounds, "crowd": Crowd(bounds), "accepted_text": AcceptedText(), "journal": journal}
         self.transport = Transport()
         self.server = ServerState()
