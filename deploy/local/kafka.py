@@ -28,6 +28,7 @@ class LocalKafka(Engine):
         heap_mb: Java heap, MiB.
         overrides: further broker properties (fault tests).
         node_id: its id; `follows` then names the broker whose controller it registers with (a cluster of several).
+        cluster: the id of the cluster to be a member of (`new_cluster_id`); empty: one of its own, or `follows`'s.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class LocalKafka(Engine):
         overrides: Mapping[str, str] | None = None,
         node_id: int = 1,
         follows: "LocalKafka | None" = None,
+        cluster: str = "",
     ) -> None:
         super().__init__("kafka", data_dir, port)
         self.bootstrap = f"127.0.0.1:{port}"
@@ -51,6 +53,7 @@ class LocalKafka(Engine):
         self._heap_mb = heap_mb
         self._overrides = dict(overrides or {})
         self._follows = follows
+        self._cluster = cluster
 
     def prepare(self) -> None:
         """Fetch the jars if need be (telling `progress`), write the configuration, format the storage the first time.
@@ -114,7 +117,7 @@ class LocalKafka(Engine):
     def _new_cluster_id(self) -> str:
         if self._follows:
             return self._follows.cluster_id()
-        return new_cluster_id()
+        return self._cluster or new_cluster_id()
 
     def _write(self, name: str, text: str) -> None:
         (self.directory / name).write_text(text, encoding="utf-8")
