@@ -17,7 +17,7 @@ run: .venv  ## the whole pipeline in the foreground, engines included (Ctrl-C st
 	@$(BIN)/pushtokens up
 
 .PHONY: test
-test: .venv check unit integration faults browser  ## everything that CI runs
+test: .venv check unit integration fuzz faults browser  ## everything that CI runs
 
 .PHONY: check
 check: .venv  ## format, lint, types, generated documents
@@ -27,11 +27,13 @@ check: .venv  ## format, lint, types, generated documents
 	$(BIN)/python -m schemas.write --check
 	$(BIN)/python -m deploy.grafana.write --check
 
-.PHONY: unit integration faults browser
+.PHONY: unit integration fuzz faults browser
 unit: .venv  ## offline tests (about 2 minutes)
 	$(BIN)/pytest tests/unit
 integration: .venv  ## against real Kafka and the real ClickHouse engine
 	$(BIN)/pytest tests/integration
+fuzz: .venv  ## thousands of requests nobody meant, and the table in docs/http-answers.md (about 3 minutes)
+	$(BIN)/pytest tests/fuzz
 faults: .venv  ## kill -9, broker down, frozen processes: the short form
 	$(BIN)/pytest tests/faults
 
@@ -56,6 +58,7 @@ bench-%: .venv-bench
 documents: .venv  ## write the generated documents again (JSON Schemas, AsyncAPI, OpenAPI, settings table)
 	$(BIN)/python -m schemas.write
 	$(BIN)/python -m deploy.grafana.write
+	$(BIN)/python -m tests.fuzz.answers
 
 .PHONY: format
 format: .venv  ## format the code and mend what the linter can

@@ -22,9 +22,14 @@ class _Object(list[tuple[str, Any]]):
     """A JSON object with every name it has, doubles included."""
 
 
+def _no_constant(name: str) -> None:
+    """`NaN` and `Infinity` are Python's, not JSON's (RFC 8259 section 6)."""
+    raise ValueError(name)
+
+
 def _parse(body: bytes) -> _Object:
     try:
-        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_Object)
+        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_Object, parse_constant=_no_constant)
     except (ValueError, RecursionError):  # bad JSON, bad UTF-8, a number of thousands of digits, deep nesting
         raise RefusedError(400, "not_json", "the body is not JSON in UTF-8, or is cut off", "body") from None
     if not isinstance(document, _Object):
