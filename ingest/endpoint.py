@@ -124,8 +124,6 @@ class Endpoint:
         started = call.started = time.perf_counter()
         reading = self._read(call, candidates, scope["query_string"])
         template = call.template = reading.template
-        for field, form in reading.absent:
-            metrics.absent(template.name, field, form)
         if asked is not None and (known := self._gates.get(template.name)) is not None:
             if gate is None:
                 # Which of several templates it is, only the fixed values tell; each may ask for something else.
@@ -162,8 +160,10 @@ class Endpoint:
                     refusal, call.reading = error, reading
                 continue
             call.reading = reading
+            _count_absent(reading)
             return reading
-        assert refusal is not None
+        assert refusal is not None and call.reading is not None
+        _count_absent(call.reading)
         raise refusal
 
     async def _refuse(self, call: Call, error: RefusedError, send: Send) -> None:
@@ -176,3 +176,8 @@ class Endpoint:
         headers = [*error.headers, (b"connection", b"close")] if error.reason in _CLOSING else list(error.headers)
         found = self._journal.refused(error.status, error.cause, call.about())
         await send_problem(send, error.status, error.reason, error.detail, found, error.field, headers)
+
+
+def _count_absent(reading: Reading) -> None:
+    for field, form in reading.absent:
+        metrics.absent(reading.template.name, field, form)

@@ -304,7 +304,7 @@ def test_pipelined_requests_are_bounded_and_answered_in_order(loop: asyncio.Abst
     line.feed(GOOD * 300)
     for _ in range(100):
         line.settle()
-    # The one under way and a hundred behind it; then a refusal and the end, so that a client knows which were not taken.
+    # The one under way and a hundred behind it; then a refusal and the end: a client knows which were not taken.
     assert line.statuses == [200] * (90 + 101) + [503]
     assert line.transport.is_closing()
     line.end()

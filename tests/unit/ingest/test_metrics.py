@@ -128,6 +128,15 @@ async def test_values_that_say_none_are_counted_by_field_and_form(sent: str, for
     }
 
 
+async def test_a_selector_that_was_not_filled_in_is_counted_too() -> None:
+    """It is a refusal, and what tells of an account with a variable wrong."""
+    bench = Bench(Settings())
+    with Grown() as found:
+        answer = await bench.send({"method": "GET", "target": "/token/?selector=%25selector%25", "headers": {}})
+    assert answer.status == 400
+    assert found[named("absent_values_total", template="token", field="selector", form="placeholder")] == 1
+
+
 @pytest.mark.parametrize(("sent", "form"), [("null", "null"), ('""', "empty"), ('"%pushToken%"', "placeholder")])
 async def test_absent_values_of_json(sent: str, form: str) -> None:
     bench = Bench(Settings())
