@@ -72,6 +72,10 @@ lock: .venv  ## pin requirements.txt again from pyproject.toml
 		--no-header --quiet --output-file requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --extra local --extra bench --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --output-file requirements-bench.txt
+	$(BIN)/uv pip compile pyproject.toml --constraint requirements.txt --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet --output-file deploy/docker/requirements.txt
+	grep -h '"setuptools==' pyproject.toml | sort -u | tr -d ' ",' | $(BIN)/uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet --output-file deploy/docker/requirements-build.txt
 
 .PHONY: .venv-bench
 .venv-bench: .venv-bench/.installed
