@@ -48,9 +48,10 @@ async def settle(settings: Settings, load: Load) -> str:
 
     await until_async(there, "ClickHouse has every record", SINK_SECONDS, bearing=(AwayError,))
     found = await asyncio.to_thread(tally, settings)
-    assert (found.rows, found.places, found.lifetimes) == (len(records),) * 3
+    assert (found.rows, found.places, found.lifetimes) == (len(records),) * 3, (found, len(records))
     await wait_applied(settings, APPLIED_SECONDS)
-    assert await differences(settings) == []
+    wrong = await differences(settings)
+    assert not wrong, wrong
     return (
         f"{load.count(200)} with 200, {load.count(503)} with 503, {load.count(None)} broken off; "
         f"{len(records)} records and rows, 0 lost, 0 doubled"

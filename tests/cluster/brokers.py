@@ -4,9 +4,9 @@ in sync for a write. Timeouts are Kafka's own defaults, so that the gaps measure
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -140,6 +140,11 @@ class Brokers:
         (entry,) = await self._describe([topic])
         return int(next(found["leader"] for found in entry["partitions"] if found["partition"] == partition))
 
+    async def coordinator_of(self, group: str) -> int:
+        """The node that a consumer group's members speak to."""
+        async with self._admin() as admin:
+            return int(await admin.find_coordinator(group))
+
     async def wait_in_sync(self, seconds: float = IN_SYNC_SECONDS) -> None:
         """Wait until every partition of every topic, Kafka's own too, has a leader and all three replicas in sync."""
 
@@ -160,11 +165,16 @@ class Brokers:
         }
 
     async def _describe(self, topics: list[str] | None = None) -> list[Any]:
+        async with self._admin() as admin:
+            found: list[Any] = await admin.describe_topics(topics or await admin.list_topics())
+            return found
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[Any]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=3000)
         try:
             await admin.start()
-            found: list[Any] = await admin.describe_topics(topics or await admin.list_topics())
-            return found
+            yield admin
         finally:
             await admin.close()
 
