@@ -75,3 +75,8 @@ async def elapse_async(seconds: float, why: str) -> None:
     """As `elapse`, while the loop goes on."""
     assert why
     await asyncio.sleep(seconds)
+
+
+async def turn() -> None:
+    """Let the event loop go round once: whoever can get on does. No time is waited for."""
+    await asyncio.sleep(0)

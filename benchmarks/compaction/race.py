@@ -15,6 +15,7 @@ from benchmarks.compaction.spec import Spec
 from deploy.local.process import Process
 
 POLL: Final = 0.03  # seconds between two looks at the committed offsets; the error of a run's length
+SHARED_SECONDS: Final = 1.0  # between two looks at what processes share
 TICK: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -86,7 +87,7 @@ def _watch(
     goal = at_first + head.remaining
     until = begun + 120.0 + head.remaining / 400
     seen: list[tuple[float, int]] = []
-    peak = cpu = cpu_before = 0.0
+    peak = cpu = cpu_before = shared = asked = 0.0
     started = False
     while True:
         ended = not all(worker.running for worker in workers)  # before the look: some stop themselves when done
@@ -95,7 +96,9 @@ def _watch(
         if not seen or done != seen[-1][1]:
             seen.append((now, done))
         usage = [_usage(worker) for worker in workers]
-        peak, cpu = max(peak, *(mib for mib, _ in usage)), max(cpu, sum(spent for _, spent in usage))
+        if now - asked > SHARED_SECONDS:
+            asked, shared = now, min(_shared(worker) for worker in workers)
+        peak, cpu = max(peak, *(mib - shared for mib, _ in usage)), max(cpu, sum(spent for _, spent in usage))
         if not started and head.stamped(".first"):
             started, cpu_before = True, cpu
         if done >= goal or head.stamped(".done"):
@@ -116,14 +119,26 @@ def _watch(
 
 
 def peak_mib(worker: Process) -> float:
-    """Peak resident memory (MiB) of a running worker: the sum over its processes."""
-    return _usage(worker)[0]
+    """Peak resident memory (MiB) of a running worker: the sum over its processes, what they share counted once."""
+    return _usage(worker)[0] - _shared(worker)
 
 
 def _usage(worker: Process) -> tuple[float, float]:
     """Peak resident memory (MiB) and processor seconds of a worker, all its processes; zeros once it is gone."""
     found = [_usage_of(pid) for pid in (worker.pid, *_children(worker.pid))]
     return sum(mib for mib, _ in found), sum(seconds for _, seconds in found)
+
+
+def _shared(worker: Process) -> float:
+    """What the sum of resident memory (MiB) counts more than once now: RSS less PSS (proc(5), `smaps_rollup`), the sum
+    over a worker's processes. Walking page tables takes milliseconds, so it is not asked often."""
+    counted = 0
+    for pid in (worker.pid, *_children(worker.pid)):
+        with contextlib.suppress(OSError, KeyError):
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+            found = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+            counted += found["Rss"] - found["Pss"]
+    return counted / 1024
 
 
 def _children(pid: int | None) -> list[int]:

@@ -49,7 +49,7 @@ class RocksStore:
 
         Args:
             directory: of this process alone.
-            share: how many processes share what memory a worker may use for blocks.
+            share: how many processes share what memory a worker may use for blocks and write buffers.
 
         Raises:
             StoreError: the directory cannot be written, or another worker has it.
@@ -161,7 +161,7 @@ def _options(share: int) -> Options:
     options.create_if_missing(True)
     options.set_block_based_table_factory(table)
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
-    options.set_max_write_buffer_number(WRITE_BUFFERS)
+    options.set_max_write_buffer_number(max(MERGED_BUFFERS + 1, WRITE_BUFFERS // share))
     options.set_min_write_buffer_number_to_merge(MERGED_BUFFERS)
     options.set_max_bytes_for_level_base(LEVEL_BYTES)
     options.set_memtable_prefix_bloom_ratio(BUFFER_FILTER)

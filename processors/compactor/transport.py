@@ -51,9 +51,8 @@ class ConsumerThread(AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Connect, read records without their headers, and watch the heartbeat."""
         await super().on_start()
-        consumer = self._ensure_consumer()
-        read_by_ours(consumer)
-        coordinator = consumer._coordinator
+        read_by_ours(self._ensure_consumer())
+        coordinator = self._ensure_consumer()._coordinator
         beat = coordinator._do_heartbeat
 
         async def watched() -> bool:
@@ -212,10 +211,8 @@ class Reports:
 
     def highwater(self, partition: int) -> int | None:
         """The log's end as the last fetch saw it."""
-        at = self._at(partition)
-        if self.consumer is None or at not in self.consumer.assignment():
-            return None
-        return cast("int | None", self.consumer.highwater(at))
+        at, consumer = self._at(partition), self.consumer
+        return cast("int | None", consumer.highwater(at)) if consumer and at in consumer.assignment() else None
 
     def confirmed(self, seconds: float) -> bool:
         """Whether the group's coordinator confirmed this worker within the last `seconds`."""

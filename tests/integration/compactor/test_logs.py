@@ -11,8 +11,8 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import KafkaError
 
 from deploy.topic_setup import set_up_topics
+from processors.compactor.exit_codes import WRONG, WRONG_LOG
 from processors.compactor.reset import ResetError, adopt, rebuild
-from processors.compactor.role import WRONG, WRONG_LOG
 from processors.log_identity import TopicMissingError, read_log_id, read_log_ids
 from schemas.kafka_client import client_options
 from schemas.settings import Settings

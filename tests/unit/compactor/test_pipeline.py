@@ -24,6 +24,7 @@ from processors.compactor.ownership import Ownership
 from processors.compactor.tail import Ends
 from processors.compactor.writer import Ends as Written
 from processors.compactor.writer import FencedError, TransactionError
+from tests.poll import turn
 from tests.unit.compactor.batches import sent
 from tests.unit.compactor.logs import LOG_ID, RULES, T0, Entry, compact, entry, logs, report
 
@@ -50,12 +51,12 @@ class Kafka:
         self.writers += 1
 
     async def close(self) -> None:
-        await asyncio.sleep(0)
+        await turn()
 
     async def commit(self, output: Output, next_offset: int, mark: str) -> Written:
         fate = self.fates.popleft() if self.fates else FINE
         for _ in range(7):
-            await asyncio.sleep(0)
+            await turn()
         if fate == FENCED:
             raise FencedError("fenced")
         if fate != BEFORE:
@@ -65,7 +66,7 @@ class Kafka:
             for topic, batches in ((self.latest, latest), (self.removals, removals)):
                 topic += [Entry(len(topic) + at, T0, one.key, one.value) for at, one in enumerate(sent(batches))]
             self.offset = next_offset
-            await asyncio.sleep(0)
+            await turn()
         if fate != FINE:
             raise TransactionError(fate)
         return Written(len(self.latest), len(self.removals))
@@ -104,17 +105,17 @@ class Kafka:
     async def feed(self, owner: Ownership) -> None:
         """Fetch until all of the log is applied, in lists of the sizes given, then of three."""
         end = await self.source_end(0)
-        for turn in count():
+        for number in count():
             if owner.active and owner.next_offset >= end:
                 return
-            if turn % 9 == 0:  # fingerprints are made all the time
+            if number % 9 == 0:  # fingerprints are made all the time
                 owner.copy.warming.again()
             found = [one for one in self.log if one.offset >= self.position]
             if found and len(owner._intake._queue) < 4 and owner.active:
                 some = found[: self.sizes.popleft() if self.sizes else 3]
                 self.position = some[-1].offset + 1
                 owner.offer(Batch(some, lambda: None))
-            await asyncio.sleep(0)
+            await turn()
 
     def step(self, name: str) -> None:
         self.ahead += name == "ahead"
@@ -122,7 +123,7 @@ class Kafka:
 
 def owner_of(kafka: Kafka, copy: Copy, readers: ThreadPoolExecutor) -> Ownership:
     async def check_log() -> None:
-        await asyncio.sleep(0)
+        await turn()
 
     shared: Any = SimpleNamespace(
         identities=IDENTITIES,
@@ -217,7 +218,7 @@ async def test_a_failure_is_noticed_while_nothing_comes() -> None:
     flight = Flight()
 
     async def fails() -> None:
-        await asyncio.sleep(0)
+        await turn()
         raise TransactionError("no")
 
     flight.start(fails(), {})
@@ -237,7 +238,7 @@ async def test_a_stop_in_the_middle_leaves_nothing_running() -> None:
             ended.set()
 
     flight.start(commits(), {b"S:1": (None, None)})
-    await asyncio.sleep(0)
+    await turn()
     await flight.stop()
     assert ended.is_set()
     assert not flight.moves

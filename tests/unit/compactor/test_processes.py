@@ -1,5 +1,7 @@
 """Several processes of one worker: what each is told, and how many workers a group has."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,3 +64,11 @@ def test_processes_of_one_worker_count_as_one() -> None:
     assert workers_behind(one) == 1
     assert workers_behind([*one, "http://green.example:7000"]) == 2
     assert workers_behind(["http://127.0.0.1:1", "http://127.0.0.1:2"]) == 2
+
+
+def test_the_parent_of_several_imports_nothing_that_only_they_need() -> None:
+    """80 MB of the 600 that issue 4 allows a worker."""
+    heavy = ("faust", "aiokafka", "rocksdict", "aiohttp", "uvloop")
+    code = f"import sys, deploy.cli.compact, processors.compactor.role; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
