@@ -180,7 +180,7 @@ def decode_report(value: bytes) -> Report:
     Raises:
         InvalidRecordError: not JSON, not UTF-8, or a field missing or wrong; the text names the field.
     """
-    return _decode(_report_decoder, value)  # type: ignore[no-any-return]
+    return decode(_report_decoder, value)  # type: ignore[no-any-return]
 
 
 def decode_latest(value: bytes) -> Latest:
@@ -189,7 +189,7 @@ def decode_latest(value: bytes) -> Latest:
     Raises:
         InvalidRecordError: as for `decode_report`.
     """
-    return _decode(_latest_decoder, value)  # type: ignore[no-any-return]
+    return decode(_latest_decoder, value)  # type: ignore[no-any-return]
 
 
 def decode_removed(value: bytes) -> Removed:
@@ -198,10 +198,11 @@ def decode_removed(value: bytes) -> Removed:
     Raises:
         InvalidRecordError: as for `decode_report`.
     """
-    return _decode(_removed_decoder, value)  # type: ignore[no-any-return]
+    return decode(_removed_decoder, value)  # type: ignore[no-any-return]
 
 
-def _decode(decoder: Any, value: bytes) -> Any:
+def decode(decoder: Any, value: bytes) -> Any:
+    """Read a message with this `msgspec.json.Decoder`; raises as `decode_report` does."""
     try:
         return decoder.decode(value)
     except msgspec.ValidationError as error:

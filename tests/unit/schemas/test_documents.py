@@ -19,7 +19,7 @@ from schemas.documents.openapi import openapi
 from schemas.documents.settings_table import settings_table
 from schemas.records import SCHEMA_VERSION
 from schemas.settings import Settings
-from schemas.topics import Topics
+from schemas.topics import Topics, topics
 from tests.unit.schemas.test_records import CHANGE, REPORT, SLOT, SOURCE
 
 
@@ -132,6 +132,76 @@ def test_asyncapi_names_the_topics_as_they_are_made() -> None:
         role: f"push-token.{role}" for role in Topics.__struct_fields__
     }
     assert channels["latest"]["bindings"]["kafka"]["topicConfiguration"]["cleanup.policy"] == ["compact"]
+
+
+# Every field that AsyncAPI 3.0.0 and the Kafka bindings 0.5.0 have for these objects; none of them may have another.
+FIELDS = {
+    "root": "asyncapi id info servers defaultContentType channels operations components",
+    "server": "host protocol protocolVersion pathname description title summary variables security tags externalDocs "
+    "bindings",
+    "channel": "address messages title summary description servers parameters tags externalDocs bindings",
+    "operation": "action channel title summary description security tags externalDocs bindings traits messages reply",
+    "message": "headers payload correlationId contentType name title summary description tags externalDocs bindings "
+    "examples traits",
+    "server binding": "schemaRegistryUrl schemaRegistryVendor bindingVersion",
+    "channel binding": "topic partitions replicas topicConfiguration bindingVersion",
+    "operation binding": "groupId clientId bindingVersion",
+    "message binding": "key schemaIdLocation schemaIdPayloadEncoding schemaLookupStrategy bindingVersion",
+}
+
+
+def objects(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object of the document that has a fixed set of fields, with its kind."""
+    yield "root", document
+    found = {"server": document["servers"], "channel": document["channels"], "operation": document["operations"]}
+    for kind, named in (found | {"message": document["components"]["messages"]}).items():
+        for each in named.values():
+            yield kind, each
+            for protocol, binding in each.get("bindings", {}).items():
+                assert protocol == "kafka"
+                yield f"{kind} binding", binding
+
+
+def test_asyncapi_has_only_fields_that_there_are() -> None:
+    seen = set()
+    for kind, each in objects(asyncapi()):
+        assert set(each) <= set(FIELDS[kind].split()), kind
+        if kind.endswith("binding"):
+            assert each["bindingVersion"] == "0.5.0"
+        seen.add(kind)
+    assert seen == set(FIELDS)
+
+
+def test_asyncapi_has_the_topics_settings() -> None:
+    """As `init` makes them: each config is there, with the type that the bindings give it."""
+    document = asyncapi()
+    for role in Topics.__struct_fields__:
+        spec = getattr(topics(Settings(partitions=8, replication_factor=3)), role)
+        found = document["channels"][role]["bindings"]["kafka"]
+        assert (found["topic"], found["partitions"], found["replicas"]) == (spec.name, 8, 3)
+        config = found["topicConfiguration"]
+        assert config.keys() == spec.config.keys()
+        assert config.pop("cleanup.policy") == [spec.config["cleanup.policy"]]
+        for name, value in config.items():
+            assert str(value).lower() == spec.config[name].lower()
+            assert not (isinstance(value, str) and value.isdigit())
+    assert document["channels"]["latest"]["bindings"]["kafka"]["topicConfiguration"]["min.insync.replicas"] == 2
+    assert document["channels"]["changes"]["bindings"]["kafka"]["topicConfiguration"]["retention.ms"] == 30 * 86400000
+
+
+def test_asyncapi_says_how_to_log_in_and_whose_the_groups_are() -> None:
+    document = asyncapi()
+    schemes = {resolve(document, each["$ref"])["type"] for each in document["servers"]["production"]["security"]}
+    assert schemes == {"scramSha512", "scramSha256", "plain", "X509"}
+    for name, group in (
+        ("compact_reports", Settings().compact.group),
+        ("sink_reports", Settings().sink.group),
+    ):
+        operation = document["operations"][name]
+        assert operation["action"] == "receive"
+        assert operation["bindings"]["kafka"]["groupId"]["const"] == group
+    sent = {name for name, operation in document["operations"].items() if operation["action"] == "send"}
+    assert sent == {f"send_{role}" for role in Topics.__struct_fields__}
 
 
 def test_openapi_is_valid() -> None:

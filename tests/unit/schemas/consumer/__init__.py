@@ -1,0 +1,1 @@
+"""What `schemas` has for the teams downstream."""
