@@ -41,6 +41,7 @@ class Merging:
                 meanwhile, it is the same; its keys are not read from there.)
         """
         states: dict[bytes, State] = {}
+        output.appended = records[0].timestamp, records[-1].timestamp
         for start in range(0, len(records), CHUNK):
             news = await self._news(records[start : start + CHUNK], output)
             if wanted := {record[0] for record in news} - states.keys():

@@ -47,7 +47,7 @@ class Output:
 
     `moves`: as of `Folded`, for the whole batch. `changes`, `latest`, `removals`, `rejected`: the messages, by topic.
     `latest_values`, `removals_values`: what the two hold afterwards, by key. `counts`, `reasons`: by disposition, and
-    by reason of rejection.
+    by reason of rejection. `appended`: when (ms) Kafka took the first and the last record.
     """
 
     def __init__(self, *parts: Folded, compress: bool = True) -> None:
@@ -59,6 +59,7 @@ class Output:
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.changed = 0
+        self.appended = (0, 0)
         self.packed: list[list[RecordBatch]] = []
         for part in parts:
             self.add(part)

@@ -1,10 +1,13 @@
 """What the compactor counts, for `GET /metrics` (Prometheus text)."""
 
 from collections import Counter as Counts
+from collections.abc import Sequence
+from shutil import disk_usage
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from processors.compactor.rules import DISPOSITIONS, REFUSED
+from processors.waits import AGE_BUCKETS, Wait
 
 
 class Metrics:
@@ -24,13 +27,21 @@ class Metrics:
         self._seconds = Histogram(
             "pushtokens_compactor_batch_seconds", "Time of a batch, merge to commit", registry=self._registry
         )
+        self._age = Histogram(
+            "pushtokens_compactor_age_seconds",
+            "Of a batch's oldest record when it was in the table, since Kafka took it",
+            buckets=AGE_BUCKETS,
+            registry=self._registry,
+        )
         self._gauges = {
             name: Gauge(f"pushtokens_compactor_{name}", text, registry=self._registry)
             for name, text in {
                 "lag_records": "Records of the owned partitions that are not applied yet",
+                "lag_seconds": "How long the oldest of them has waited, at most",
                 "partitions_owned": "Partitions that this worker applies",
                 "partitions_ready": "Owned partitions that are caught up with their changelog and answer lookups",
                 "partitions_standby": "Partitions that this worker keeps a copy of",
+                "disk_free_bytes": "Room left on the disk of the local copies",
             }.items()
         }
         for disposition in DISPOSITIONS:
@@ -40,9 +51,11 @@ class Metrics:
         return Counter(f"pushtokens_compactor_{name}", text, labels, registry=self._registry)
 
     def batch(
-        self, records: int, dispositions: Counts[str], changes: int, rejected: Counts[str], seconds: float
+        self, records: int, dispositions: Counts[str], changes: int, rejected: Counts[str], seconds: float, age: float
     ) -> None:
-        """A batch was committed: how many records, and what became of them."""
+        """A batch was committed: how many records, what became of them, how long it took and how old (s) the oldest
+        was."""
+        self._age.observe(age)
         self._records.inc(records)
         self._changes.inc(changes)
         self._refused.inc(dispositions[REFUSED])
@@ -65,15 +78,20 @@ class Metrics:
         """A lookup was answered: `found`, `unknown`, `unavailable` or `refused`."""
         self._lookups.labels(outcome).inc()
 
-    def now(self, lag: int, owned: int, ready: int, standby: int) -> None:
-        """How things stand."""
+    def now(self, ready: Sequence[tuple[Wait, int]], owned: int, standby: int) -> None:
+        """How things stand; `ready`: of each partition that is caught up, its wait and its lag in records."""
         for name, value in (
-            ("lag_records", lag),
+            ("lag_records", sum(lag for _, lag in ready)),
+            ("lag_seconds", max((wait.seconds(lag) for wait, lag in ready), default=0.0)),
             ("partitions_owned", owned),
-            ("partitions_ready", ready),
+            ("partitions_ready", len(ready)),
             ("partitions_standby", standby),
         ):
             self._gauges[name].set(value)
+
+    def watch_disk(self, directory: str) -> None:
+        """Say with each scrape how much room there is on the disk of `directory`, where the local copies are."""
+        self._gauges["disk_free_bytes"].set_function(lambda: disk_usage(directory).free)
 
     def text(self) -> bytes:
         """Everything, as Prometheus text."""

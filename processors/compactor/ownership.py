@@ -25,6 +25,7 @@ from processors.compactor.reading import Log
 from processors.compactor.warmer import end, warm_beside
 from processors.compactor.writer import FencedError, TransactionError, Writer
 from processors.log_record import LogRecord
+from processors.waits import Wait
 
 if TYPE_CHECKING:
     from processors.compactor.shared import Shared
@@ -42,10 +43,10 @@ class Ownership:
     def __init__(self, copy: Copy, shared: "Shared") -> None:
         self.copy = copy
         self.partition = copy.partition
-        self.active = False
-        self._at_rest = False
+        self.active = self._at_rest = False
         self.taken_up = False  # it was active once: the copy is complete, or nearly so
         self.next_offset = 0  # all before it is in the table
+        self.wait = Wait()
         self._merge_from = 0  # all before it is merged: in the table, or under way
         self._shared = shared
         self._log = Log(shared.identities.reports, copy.partition, shared.partitions)
@@ -199,8 +200,7 @@ class Ownership:
         """Merge the records, on top of what is under way, and once that has landed let them be committed."""
         assert self._merging is not None, "the partition is not taken up"
         begun = time.monotonic()
-        output = Output(compress=self._shared.compress)
-        self._output = output
+        output = self._output = Output(compress=self._shared.compress)
         await self._merging.fold(records, output, self._flight.moves)
         self._merge_from = records[-1].offset + 1
         if self._flight.under_way:
@@ -217,4 +217,4 @@ class Ownership:
         self.copy.apply(output, ends.latest, ends.removals, next_offset)
         self._shared.step("stored")
         self.next_offset = next_offset
-        self._shared.count(output, records, time.monotonic() - begun)
+        self._shared.count(output, records, time.monotonic() - begun, self.wait)

@@ -16,6 +16,7 @@ from processors.compactor.rules import rules_of
 from processors.compactor.tail import Tail
 from processors.compactor.writer import Step, Writer
 from processors.log_identity import LogIdentityError, TopicMissingError, read_topics
+from processors.waits import Wait
 from schemas.settings import Settings
 from schemas.topics import Topics, topics
 
@@ -70,9 +71,11 @@ class Shared:
         """The first record of `reports` from `at` on, found by a reader of its own (`processors.compactor.probe`)."""
         return await first_offset(self._options, self.topic, partition, at)
 
-    def count(self, output: Output, records: int, seconds: float) -> None:
-        """A batch was applied."""
-        self.metrics.batch(records, output.counts, output.changed, output.reasons, seconds)
+    def count(self, output: Output, records: int, seconds: float, wait: Wait) -> None:
+        """A batch was applied to the partition of which `wait` tells how long its records wait."""
+        oldest, newest = output.appended
+        wait.applied(newest)
+        self.metrics.batch(records, output.counts, output.changed, output.reasons, seconds, wait.age(oldest))
 
     async def check_log(self) -> None:
         """Ask whether the topics are still the ones this worker started with.

@@ -58,6 +58,7 @@ class Table:
         """
         self._settings, self._options, self._store = settings, dict(options), store
         self._source, self._metrics, self._step, self._fail = source, metrics, step, fail
+        metrics.watch_disk(settings.data_dir)
         self._copies: dict[int, Copy] = {}
         self._owned: dict[int, Ownership] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -189,8 +190,7 @@ class Table:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             ready = self.owners()
-            lag = sum(self.lag(owner) for owner in ready)
-            self._metrics.now(lag, len(self._owned), len(ready), len(self._standby))
+            self._metrics.now([(owner.wait, self.lag(owner)) for owner in ready], len(self._owned), len(self._standby))
             now = time.monotonic()
             if now - kept >= KEEP_SECONDS:
                 kept = now

@@ -41,18 +41,20 @@ class Batch:
         self.recount = recount
         self.closed = False
         self.size = self.bad = self.erased = 0
+        self.times: tuple[int, int] | None = None  # of the first and last record's append (ms)
 
     @property
     def records(self) -> int:
         """Records, with and without a row."""
         return len(self.rows) + self.bad + self.erased
 
-    def added(self, left: Left, last: int) -> None:
-        """The rows of the records up to the offset `last` are there now."""
+    def added(self, left: Left, records: Sequence[LogRecord]) -> None:
+        """The rows of `records`, which come next, are there now."""
         self.size = self.rows.size
         self.bad += left.bad
         self.erased += left.erased
-        self.last = last
+        self.last = records[-1].offset
+        self.times = (self.times[0] if self.times else records[0].timestamp, records[-1].timestamp)
 
 
 class Gathering:
@@ -119,9 +121,8 @@ class Gathering:
         self._next = batch.last + 1
 
     def _fill(self, batch: Batch, records: Sequence[LogRecord]) -> None:
-        last = records[-1].offset
-        batch.added(self._maker.add(batch.rows, records, self._erased), last)
-        self._next = last + 1
+        batch.added(self._maker.add(batch.rows, records, self._erased), records)
+        self._next = batch.last + 1
 
     def due(self, now: float, *, drain: bool = False) -> Batch | None:
         """The first batch, if it is time for it (`drain`: whatever its age; a range to repeat must be whole)."""

@@ -13,6 +13,7 @@ from processors.sink.batch import Batch, Gathering
 from processors.sink.landing import Landing, LostLeaseError, Range
 from processors.sink.mark import Mark, mark_text
 from processors.sink.metrics import Metrics
+from processors.waits import Wait
 
 logger: Final = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Lane:
         self.partition = partition
         self.waiting = False  # ClickHouse or Kafka is away: readiness is red
         self.next_offset = 0
+        self.wait = Wait()
         self._topic, self._log_id = topic, log_id
         self._commit = commit
         self._landing = make_landing(self._record)
@@ -68,6 +70,9 @@ class Lane:
         self.waiting = False
         self.next_offset = batch.last + 1
         self._metrics.seconds.observe(time.monotonic() - begun)
+        if batch.times is not None:
+            self.wait.applied(batch.times[1])
+            self._metrics.age.observe(self.wait.age(batch.times[0]))
         self.gathering.done()
 
     async def _once(self, batch: Batch) -> None:

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from processors.waits import AGE_BUCKETS
+
 
 class Metrics:
     """The counters of one sink, in a registry of their own."""
@@ -13,6 +15,17 @@ class Metrics:
         self.retries = self._counter("retries", "Inserts and commits that had to be tried again")
         self.seconds = Histogram(
             "pushtokens_sink_insert_seconds", "Time of a range, record to commit", registry=self._registry
+        )
+        self.age = Histogram(
+            "pushtokens_sink_age_seconds",
+            "Of a range's oldest record when its row was in ClickHouse, since Kafka took it",
+            buckets=AGE_BUCKETS,
+            registry=self._registry,
+        )
+        self.waited = Gauge(
+            "pushtokens_sink_lag_seconds",
+            "How long the oldest record not yet sunk waits, at most",
+            registry=self._registry,
         )
         self.lag = Gauge(
             "pushtokens_sink_lag_records", "Records of the owned partitions not yet sunk", registry=self._registry

@@ -64,7 +64,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             LogIdentityError: the log is not the one that the committed offsets belong to.
         """
         await self._source.start(self)
-        watch = asyncio.create_task(self._watch.run(self._next_offsets))
+        watch = asyncio.create_task(self._watch.run(self._lanes))
         try:
             while not stop.is_set():
                 await self._turn()
@@ -86,9 +86,6 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         if not self._erasures.known or any(lane.waiting for lane in self._lanes.values()):
             return "ClickHouse or Kafka does not take what is to be written"
         return self._watch.trouble()
-
-    def _next_offsets(self) -> dict[int, int]:
-        return {partition: lane.next_offset for partition, lane in self._lanes.items()}
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Let the ranges under way end if they do so soon; whoever comes next repeats the others."""

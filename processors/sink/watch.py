@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError
@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from processors.clickhouse import AwayError, RefusedError
 from processors.log_identity import LogIdentityError, TopicMissingError, read_log_id, verify_log
 from processors.sink.erasures import Erasures
+from processors.sink.lane import Lane
 from processors.sink.metrics import Metrics
 from processors.sink.source import Source
 
@@ -32,23 +33,23 @@ class Watch:
         """Why Kafka cannot be counted on, or None."""
         return "Kafka does not answer" if time.monotonic() - self._heard > STALE_SECONDS else None
 
-    async def run(self, next_offsets: Callable[[], Mapping[int, int]]) -> None:
-        """Look again and again; `next_offsets` gives the next offset of each owned partition.
+    async def run(self, lanes: Mapping[int, Lane]) -> None:
+        """Look again and again at the owned partitions' `lanes`, as they are then.
 
         Raises:
             LogIdentityError: the topic was made anew, or is gone.
         """
         while True:
-            await self._look_at_kafka(next_offsets())
+            await self._look_at_kafka(lanes)
             try:
                 await self._erasures.load()
             except (AwayError, RefusedError) as error:
                 logger.warning("the erasures cannot be read now: %s", error)
             await asyncio.sleep(SECONDS)
 
-    async def _look_at_kafka(self, at: Mapping[int, int]) -> None:
+    async def _look_at_kafka(self, lanes: Mapping[int, Lane]) -> None:
         try:
-            ends = await self._source.ends(set(at))
+            ends = await self._source.ends(set(lanes))
             verify_log(self._source.log_id, await read_log_id(self._options, self._source.topic), "the sink's history")
         except TopicMissingError as error:
             raise LogIdentityError(str(error)) from error
@@ -56,4 +57,7 @@ class Watch:
             logger.warning("Kafka cannot be asked now: %s", type(error).__name__)
         else:
             self._heard = time.monotonic()
-            self._metrics.lag.set(sum(max(0, end - at[partition]) for partition, end in ends.items()))
+            owned = {at: lane for at, lane in lanes.items() if at in ends}
+            lags = {at: max(0, ends[at] - lane.next_offset) for at, lane in owned.items()}
+            self._metrics.lag.set(sum(lags.values()))
+            self._metrics.waited.set(max((lane.wait.seconds(lags[at]) for at, lane in owned.items()), default=0.0))

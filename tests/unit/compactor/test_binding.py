@@ -261,7 +261,7 @@ def test_refusals_are_counted() -> None:
     metrics = Metrics()
     assert b"pushtokens_compactor_bound_refused_total 0.0" in metrics.text()
     output = Output(*play(report(calls="c", **ANN), report(calls="d", **BOB), report(calls="d")).parts)
-    metrics.batch(3, output.counts, output.changed, output.reasons, 0.1)
+    metrics.batch(3, output.counts, output.changed, output.reasons, 0.1, 0.2)
     text = metrics.text().decode()
     assert "pushtokens_compactor_bound_refused_total 2.0" in text
     assert 'pushtokens_compactor_rejected_total{reason="bound_to_other"} 2.0' in text
