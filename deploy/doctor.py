@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
 
+from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 from msgspec import Struct
 
@@ -19,6 +20,7 @@ from deploy.local.ports import PortInUseError, check_port
 from deploy.local.probe import get
 from deploy.local.services import ports, targets
 from deploy.topic_setup import check_topics
+from schemas.kafka_reach import why_not
 from schemas.settings import Settings
 
 _DISK_BYTES: Final = 2_000_000_000  # jars, four partitions' segments and ClickHouse's merges want room
@@ -119,9 +121,8 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         return
     try:
         problems = asyncio.run(asyncio.wait_for(check_topics(settings), _SECONDS))
-    except (KafkaError, OSError, TimeoutError) as error:
-        text = f"{settings.bootstrap} does not answer ({type(error).__name__}): see PUSHTOKENS_KAFKA_BOOTSTRAP"
-        yield Finding("kafka", "fail", text)
+    except (KafkaError, OSError, TimeoutError):
+        yield Finding("kafka", "fail", asyncio.run(why_not(settings, "doctor", create_conn)))
         return
     yield Finding("kafka", "ok", f"{settings.bootstrap} answers")
     for problem in problems:

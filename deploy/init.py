@@ -4,9 +4,11 @@ import asyncio
 import logging
 from typing import Final
 
+from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 
 from deploy.topic_setup import TopicError, set_up_topics
+from schemas.kafka_reach import why_not
 from schemas.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ async def init_topics(settings: Settings) -> None:
     except TopicError as error:
         raise InitError(str(error), passing=False) from None
     except (KafkaError, OSError, TimeoutError) as error:
-        text = f"Kafka at {settings.bootstrap} does not answer ({type(error).__name__}): is it up? {_where('kafka')}"
+        text = f"{await why_not(settings, 'init', create_conn)}; `pushtokens up` starts an embedded one"
         raise InitError(text, passing=True) from error
     for name in created:
         _log.info("topic created", extra={"topic": name})
@@ -62,10 +64,8 @@ async def init_schema(settings: Settings) -> None:
     except RefusedError as error:
         raise InitError(f"{error}: {error.detail}", passing=False) from error
     except (AwayError, OSError, TimeoutError) as error:
-        text = f"ClickHouse at {settings.clickhouse_url} does not answer: is it up? {_where('clickhouse')}"
+        text = (
+            f"ClickHouse at {settings.clickhouse_url} does not answer: is it up? PUSHTOKENS_CLICKHOUSE_URL says where; "
+            "`pushtokens up` starts an embedded one."
+        )
         raise InitError(text, passing=True) from error
-
-
-def _where(engine: str) -> str:
-    setting = {"kafka": "PUSHTOKENS_KAFKA_BOOTSTRAP", "clickhouse": "PUSHTOKENS_CLICKHOUSE_URL"}[engine]
-    return f"{setting} says where; `pushtokens up` starts an embedded one."

@@ -11,8 +11,10 @@ from ingest.server import certificates_of, listen, serve
 from ingest.template_set import template_set
 from ingest.template_text import TemplateError
 from ingest.workers import run_workers
+from schemas.kafka_client import client_options
 from schemas.logs import set_up
 from schemas.settings import Settings
+from schemas.settings_source import SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,8 @@ def run(settings: Settings) -> int:
         gates(templates.templates, settings.ingest)
         certificates_of(settings.ingest)
         networks(settings.ingest.trusted_proxies)
-    except (TemplateError, UnusableError) as error:
+        client_options(settings, "ingest")
+    except (TemplateError, UnusableError, SettingsError) as error:
         log.error("%s", error)
         return _WRONG_SETTINGS
     for template in templates.templates:

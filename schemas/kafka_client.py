@@ -4,6 +4,7 @@ import ssl
 from typing import Any
 
 from schemas.settings import Settings
+from schemas.tls import client_context
 
 
 def client_options(settings: Settings, role: str) -> dict[str, Any]:
@@ -14,8 +15,7 @@ def client_options(settings: Settings, role: str) -> dict[str, Any]:
         role: what the client does (`ingest`, `compact`, …); the client id is `<kafka.client_id>-<role>`.
 
     Raises:
-        OSError: a certificate file that cannot be read.
-        ssl.SSLError: a certificate file that is none.
+        SettingsError: a certificate file that cannot be used, or a login without a name; the text names the setting.
     """
     kafka = settings.kafka
     options: dict[str, Any] = {
@@ -34,7 +34,4 @@ def client_options(settings: Settings, role: str) -> dict[str, Any]:
 
 def _tls(settings: Settings) -> ssl.SSLContext:
     kafka = settings.kafka
-    context = ssl.create_default_context(cafile=kafka.tls_ca_file or None)
-    if kafka.tls_cert_file:
-        context.load_cert_chain(kafka.tls_cert_file, kafka.tls_key_file or None)
-    return context
+    return client_context("PUSHTOKENS_KAFKA", kafka.tls_ca_file, kafka.tls_cert_file, kafka.tls_key_file)

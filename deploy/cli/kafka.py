@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
+from schemas.kafka_reach import why_not
 from schemas.settings import Settings
 
 T = TypeVar("T")
@@ -39,4 +40,6 @@ def said(settings: Settings, error: Exception) -> str:
         return f"Kafka moves no offsets of a group that is at work ({name}): stop its roles first"
     if isinstance(error, BrokerResponseError) and not error.retriable:
         return f"Kafka at {settings.bootstrap} refuses ({name})"
-    return f"Kafka at {settings.bootstrap} does not answer ({name}): is it up? PUSHTOKENS_KAFKA_BOOTSTRAP says where"
+    from aiokafka.conn import create_conn
+
+    return asyncio.run(why_not(settings, "command", create_conn))

@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, str]] = {
     "dashboard": "deploy.cli.dashboard",
     "init": "deploy.cli.init",
     "doctor": "deploy.cli.doctor",
+    "health": "deploy.cli.health",
     "simulate": "deploy.cli.simulate",
     "lookup": "deploy.cli.lookup",
     "churn": "deploy.cli.churn",
@@ -42,7 +43,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"pushtokens: {error}", file=sys.stderr)
         return 2
     logging.getLogger().addHandler(logging.NullHandler())  # a role sets logging up; a command's answer is its output
-    return load(arguments.command).run(arguments, settings)
+    try:
+        return load(arguments.command).run(arguments, settings)
+    except SettingsError as error:  # what shows only in use: a certificate file that is none
+        print(f"pushtokens: {error}", file=sys.stderr)
+        return 2
 
 
 def load(name: str) -> Command:

@@ -3,7 +3,7 @@
 import base64
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,7 @@ class LocalKafka(Engine):
         overrides: further broker properties (fault tests).
         node_id: its id; `follows` then names the broker whose controller it registers with (a cluster of several).
         cluster: the id of the cluster to be a member of (`new_cluster_id`); empty: one of its own, or `follows`'s.
+        formatted_with: further arguments of `StorageTool format` (users for SCRAM: tests).
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class LocalKafka(Engine):
         node_id: int = 1,
         follows: "LocalKafka | None" = None,
         cluster: str = "",
+        formatted_with: Sequence[str] = (),
     ) -> None:
         super().__init__("kafka", data_dir, port)
         self.bootstrap = f"127.0.0.1:{port}"
@@ -54,6 +56,7 @@ class LocalKafka(Engine):
         self._overrides = dict(overrides or {})
         self._follows = follows
         self._cluster = cluster
+        self._formatted_with = tuple(formatted_with)
 
     def prepare(self) -> None:
         """Fetch the jars if need be (telling `progress`), write the configuration, format the storage the first time.
@@ -104,7 +107,13 @@ class LocalKafka(Engine):
 
     def _format(self) -> None:
         command = [*self._java(), "kafka.tools.StorageTool", "format", "--ignore-formatted"]
-        command += ["-t", self._new_cluster_id(), "-c", str(self.directory / "server.properties")]
+        command += [
+            "-t",
+            self._new_cluster_id(),
+            "-c",
+            str(self.directory / "server.properties"),
+            *self._formatted_with,
+        ]
         try:
             done = subprocess.run(
                 tethered(command), capture_output=True, text=True, timeout=_FORMAT_SECONDS, check=False

@@ -8,6 +8,7 @@ from typing import Final
 
 import uvloop
 from aiohttp import web
+from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 
 from processors.log_identity import LogIdentityError, TopicMissingError, read_log_id
@@ -15,6 +16,7 @@ from processors.sink.health import make_server
 from processors.sink.metrics import Metrics
 from processors.sink.runner import Runner
 from schemas.kafka_client import client_options
+from schemas.kafka_reach import why_not
 from schemas.logs import set_up
 from schemas.settings import Settings
 from schemas.topics import topics
@@ -30,7 +32,12 @@ GC_THRESHOLD: Final = 200_000
 
 
 def run(settings: Settings) -> int:
-    """Run the sink until SIGTERM or SIGINT; returns the exit code."""
+    """Run the sink until SIGTERM or SIGINT; returns the exit code.
+
+    Raises:
+        SettingsError: Kafka's certificate files cannot be used.
+    """
+    client_options(settings, "sink")
     set_up(settings.log, "sink")
     for chatty in ("aiokafka", "clickhouse_connect", "httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -45,6 +52,7 @@ class _Role:
         self._stop = asyncio.Event()
         self._metrics = Metrics()
         self._runner: Runner | None = None
+        self._waits_for = "Kafka cannot be asked yet"
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -92,8 +100,9 @@ class _Role:
         while not self._stop.is_set():
             try:
                 return await read_log_id(options, topic)
-            except (KafkaError, TimeoutError, OSError) as error:
-                logger.warning("Kafka cannot be asked yet: %s", type(error).__name__)
+            except (KafkaError, TimeoutError, OSError):
+                self._waits_for = await why_not(self._settings, "sink", create_conn)
+                logger.warning("%s; trying again", self._waits_for)
             try:
                 async with asyncio.timeout(RETRY_SECONDS):
                     await self._stop.wait()
@@ -102,4 +111,4 @@ class _Role:
         return None
 
     def _not_ready(self) -> str | None:
-        return "Kafka cannot be asked yet" if self._runner is None else self._runner.not_ready()
+        return self._waits_for if self._runner is None else self._runner.not_ready()

@@ -11,6 +11,7 @@ from schemas.cloudevents import headers, rfc3339
 from schemas.kafka_client import client_options
 from schemas.secret import Secret
 from schemas.settings import Kafka, Settings
+from schemas.settings_source import SettingsError
 from schemas.topics import Topics, topics
 
 DAY = 86_400_000
@@ -83,7 +84,7 @@ def test_sasl_over_tls() -> None:
 
 
 def test_a_certificate_that_is_missing() -> None:
-    with pytest.raises(OSError):
+    with pytest.raises(SettingsError, match=r"PUSHTOKENS_KAFKA_TLS_CA_FILE: /nowhere/ca.pem cannot be read"):
         client_options(Settings(kafka=Kafka(security_protocol="SSL", tls_ca_file="/nowhere/ca.pem")), "x")
 
 

@@ -1,0 +1,97 @@
+"""Why Kafka cannot be reached, in words that name the setting to look at. Imports no client: it is given one.
+
+aiokafka tells its callers "unable to bootstrap" and puts the reason (a certificate nobody trusts, a password that is
+refused) into its own log. So after such an error one connection is made by hand, and what that fails with is explained.
+No text holds a password.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final
+
+from schemas.kafka_client import client_options
+from schemas.settings import Kafka, Settings
+
+Connect = Callable[..., Awaitable[Any]]
+"""aiokafka's `create_conn(host, port, **options)`."""
+
+SECONDS: Final = 3.0  # for one server; on the same network it takes milliseconds, with SCRAM's 4096 rounds 20
+_OTHER_HOST: Final = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH (OpenSSL, x509_vfy.h)
+
+
+async def why_not(settings: Settings, role: str, connect: Connect) -> str:
+    """One line (str, no full stop at its end) that says why no server of `kafka.bootstrap` can be talked to.
+
+    Args:
+        settings: where Kafka is, and as whom.
+        role: as of `client_options`.
+        connect: aiokafka's `create_conn`.
+    """
+    options = client_options(settings, role)
+    said = ""
+    for server in str(options.pop("bootstrap_servers")).split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            async with asyncio.timeout(SECONDS):
+                connection = await connect(host.strip("[]"), int(port), **options)
+        except Exception as error:
+            said = said or explain(settings.kafka, server.strip(), error)
+            continue
+        connection.close()
+        return (
+            f"Kafka at {server.strip()} takes connections and then does not answer: is it only starting, or does that "
+            "port want a login (PUSHTOKENS_KAFKA_SECURITY_PROTOCOL)?"
+        )
+    return said
+
+
+def explain(kafka: Kafka, server: str, error: Exception) -> str:
+    """What it means that connecting to `server` as `kafka` says fails with `error`; as `why_not`."""
+    chain = tuple(_chain(error))
+    for each in chain:
+        if isinstance(each, ssl.SSLError):
+            return f"Kafka at {server} {_tls(kafka, each)}"
+    names = {base.__name__ for each in chain for base in type(each).__mro__}
+    if names & {"SaslAuthenticationFailed", "AuthenticationFailedError"}:
+        return (
+            f"Kafka at {server} does not let user `{kafka.sasl_username}` in by {kafka.sasl_mechanism}: see "
+            "PUSHTOKENS_KAFKA_SASL_USERNAME and PUSHTOKENS_KAFKA_SASL_PASSWORD (or _FILE)"
+        )
+    if "UnsupportedSaslMechanismError" in names:
+        return f"Kafka at {server} has no {kafka.sasl_mechanism}: see PUSHTOKENS_KAFKA_SASL_MECHANISM"
+    if "IllegalSaslStateError" in names:
+        return f"Kafka at {server} wants no login on that port: see PUSHTOKENS_KAFKA_SECURITY_PROTOCOL"
+    if names & {"KafkaConnectionError", "ConnectionResetError", "BrokenPipeError", "IncompleteReadError"}:
+        return f"Kafka at {server} closes the connection: {_closed(kafka)}"
+    kind = type(error).__name__
+    return f"Kafka at {server} does not answer ({kind}): is it up? PUSHTOKENS_KAFKA_BOOTSTRAP says where"
+
+
+def _tls(kafka: Kafka, error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _OTHER_HOST:
+            return "shows a certificate for another host name: PUSHTOKENS_KAFKA_BOOTSTRAP has to name what is in it"
+        why = error.verify_message
+        return f"shows a certificate that is not trusted ({why}): PUSHTOKENS_KAFKA_TLS_CA_FILE names who is"
+    reason = error.reason or type(error).__name__
+    if "ALERT" in reason:
+        return f"refuses our certificate, or that there is none ({reason}): see PUSHTOKENS_KAFKA_TLS_CERT_FILE"
+    return f"does not speak TLS on that port ({reason}): see PUSHTOKENS_KAFKA_SECURITY_PROTOCOL"
+
+
+def _closed(kafka: Kafka) -> str:
+    if not kafka.security_protocol.endswith("SSL"):
+        return f"does that port speak TLS? PUSHTOKENS_KAFKA_SECURITY_PROTOCOL is {kafka.security_protocol}"
+    return (
+        "does it want a client certificate (PUSHTOKENS_KAFKA_TLS_CERT_FILE), or is it not a port for "
+        f"{kafka.security_protocol} (PUSHTOKENS_KAFKA_SECURITY_PROTOCOL)?"
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
