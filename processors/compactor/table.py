@@ -17,6 +17,7 @@ from processors.compactor.freshness import Freshness
 from processors.compactor.intake import Batch, Source
 from processors.compactor.metrics import Metrics
 from processors.compactor.ownership import Ownership
+from processors.compactor.patience import Patience
 from processors.compactor.shared import Shared, read_identities
 from processors.compactor.store import Store
 from processors.compactor.warmer import end, warm_before
@@ -26,7 +27,6 @@ from schemas.topics import topics
 
 logger: Final = logging.getLogger(__name__)
 
-RETRY_SECONDS: Final = 1.0
 WATCH_SECONDS: Final = 1.0  # how often the gauges are set
 CHECK_SECONDS: Final = 10.0  # how often the topics' identities are compared
 KEEP_SECONDS: Final = 600.0  # how often idle copies are marked as current
@@ -68,6 +68,7 @@ class Table:
         self._shared: Shared | None = None
         self._warming: asyncio.Task[None] | None = None
         self.freshness: Freshness | None = None
+        self.patience = Patience(settings)
 
     async def start(self) -> None:
         """Connect; waits while Kafka is away.
@@ -75,24 +76,16 @@ class Table:
         Raises:
             TopicMissingError: a topic does not exist.
         """
-        identities = await self._patiently(lambda: read_identities(self._options, topics(self._settings)))
+        identities = await self.patience.wait(lambda: read_identities(self._options, topics(self._settings)))
         shared = Shared(self._settings, self._options, identities, self._source, self._metrics, self._step)
-        await self._patiently(shared.tail.start)
-        await self._patiently(shared.offsets.start)
+        await self.patience.wait(shared.tail.start)
+        await self.patience.wait(shared.offsets.start)
         self._shared = shared
         self._warming = asyncio.create_task(warm_before([self._copy(at) for at in self._store.held()]))
         self.freshness = Freshness(shared.tail.source_end)
         shared.tail.watch(self._ended)
         self._watcher = asyncio.create_task(self._watch(), name="table-watch")
         self._watcher.add_done_callback(self._ended)
-
-    async def _patiently(self, ask: Callable[[], Any]) -> Any:
-        while True:
-            try:
-                return await ask()
-            except (KafkaError, OSError, TimeoutError) as error:
-                logger.warning("Kafka cannot be reached, trying again: %r", error)
-                await asyncio.sleep(RETRY_SECONDS)
 
     async def assign(self, active: set[int], standby: set[int]) -> None:
         """Own `active` from now on, and keep copies of `standby`; whatever was owned before was revoked."""

@@ -65,6 +65,7 @@ class Worker:
         self._reports = Reports(topics(settings).reports.name)
         self._metrics = Metrics()
         self._table: Table | None = None
+        self._starting: Table | None = None
         self._app: CompactorApp | None = None
 
     async def run(self) -> int:
@@ -120,6 +121,7 @@ class Worker:
         settings = self._settings
         options = client_options(settings, "compact")
         table = Table(settings, options, open_store(settings), self._reports, self._metrics, self._step, fail=self.fail)
+        self._starting = table
         try:
             if await self._first(table.start()):
                 self._table = table
@@ -166,7 +168,9 @@ class Worker:
         self.fail(app.crash_reason or RuntimeError("Faust stopped by itself"))
 
     def _not_ready(self) -> str | None:
-        if self._table is None or not self._table.ready:
+        if self._table is None:
+            return self._starting.patience.said if self._starting is not None else "starting"
+        if not self._table.ready:
             return "the table is being read in"
         if not self.confirmed():
             return "Kafka has not confirmed this worker's membership of late"
