@@ -25,6 +25,7 @@ check: .venv  ## format, lint, types, generated documents
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/python -m schemas.write --check
+	$(BIN)/python -m schemas.compatibility --check
 	$(BIN)/python -m deploy.grafana.write --check
 
 .PHONY: unit integration fuzz faults browser
