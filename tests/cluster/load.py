@@ -67,7 +67,8 @@ class Load:
             with suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
                 reader, writer = await asyncio.open_connection("127.0.0.1", ports[turn % len(ports)])
                 try:
-                    while not self._stop.is_set() and await self._report(reader, writer, own):
+                    # A connection that the other side has ended is not used again; else an answer would be missing.
+                    while not (self._stop.is_set() or reader.at_eof()) and await self._report(reader, writer, own):
                         await elapse_async(PAUSE, "the rate of the load is given")
                 finally:
                     writer.close()
