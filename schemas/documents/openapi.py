@@ -21,6 +21,15 @@ _NAMES: Final = {
     "appid_msgs": "App id to use with it (`app_id_msgs`, `pushappid_other`, `pushappid`, `appid`).",
     "installid": "Survives updates, lost on uninstall.",
 }
+# The specification's own example.
+_EXAMPLES: Final = {
+    "username": "johndow",
+    "selector": "12869E0E6E553673C54F29105A0647204C416A2A:7C3A0D14",
+    "token_calls": "Udl99X2JFP1bWwS5gR/wGeLE1hmAB2CMpr1Ej0wxkrY=",
+    "appid_calls": "com.cloudsoftphone.app.pushkit",
+    "token_msgs": "QVBBOTFiRzlhcVd2bW54bllCWldHOWh4dnRrZ3pUWFNvcGZpdWZ6bWM2dFAzS2J",
+    "appid_msgs": "com.cloudsoftphone.app",
+}
 _REFUSALS: Final = {
     "400": "A value that cannot be, two different ones for one variable, or no selector.",
     "401": "A template that asks for a login.",
@@ -72,16 +81,22 @@ def _service(reports: tuple[str, ...], removals: tuple[str, ...], in_path: tuple
     for method in (*reports, *removals):
         what = "Report the push tokens of a selector" if method in reports else "Remove a selector (log-out)"
         operation: dict[str, Any] = {"summary": what, "responses": _taken()}
-        operation["parameters"] = [
-            {"name": name, "in": "query", "description": text, "schema": _TEXT}
-            for name, text in _NAMES.items()
-            if name not in in_path
-        ]
+        # Elsewhere the selector may stand in the body.
+        needed = {"selector"} if method in ("get", "delete") else set()
+        operation["parameters"] = [_named(name, name in needed) for name in _NAMES if name not in in_path]
         if method in ("post", "put"):
             body = {"schema": {"$ref": "#/components/schemas/Names"}}
             operation["requestBody"] = {"content": {_FORM: body, "application/json": body}}
         item[method] = operation
     return item
+
+
+def _named(name: str, required: bool) -> dict[str, Any]:
+    """A parameter of the query."""
+    found: dict[str, Any] = {"name": name, "in": "query", "description": _NAMES[name], "schema": _TEXT}
+    if required:
+        found["required"] = True
+    return found | ({"example": _EXAMPLES[name]} if name in _EXAMPLES else {})
 
 
 def _taken() -> dict[str, Any]:
@@ -167,4 +182,12 @@ def _schemas() -> dict[str, Any]:
             "instance": {"type": "string", "description": "urn:uuid: and the request's id, which the log has too."},
         },
     }
-    return dict(sorted({**parts, "Names": {"type": "object", "properties": names}, "Problem": problem}.items()))
+    return dict(
+        sorted(
+            {
+                **parts,
+                "Names": {"type": "object", "properties": names, "examples": [_EXAMPLES]},
+                "Problem": problem,
+            }.items()
+        )
+    )

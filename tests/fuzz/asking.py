@@ -65,7 +65,8 @@ class Asking:
         tasks = asyncio.all_tasks(self.loop)
         for task in tasks:
             task.cancel()
-        self.loop.run_until_complete(asyncio.wait(tasks, timeout=10))
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=10))
         self.loop.close()
 
     def ask(
