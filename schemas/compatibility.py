@@ -40,7 +40,7 @@ def broken(promised: dict[str, Any], now: dict[str, Any]) -> list[str]:
         if name not in now:
             found.append(f"{name}: the record is gone")
         elif name == _TOPICS:
-            found += broken_topics(before, now[name])
+            found += [f"topic {line}" for line in broken_topics(before, now[name])]
         else:
             found += [f"{name}: {line}" for line in broken_promises(before, now[name])]
     return found

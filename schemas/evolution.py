@@ -53,7 +53,7 @@ class _Place:
             if several in self.node:
                 parts = [self.at(part) for part in self.node[several]]
                 return {name: place for part in parts for name, place in part.options().items()}
-        kind = self.node.get("type", "any")
+        kind = self.node.get("type") or _types_of(self.node.get("enum", [])) or "any"
         return dict.fromkeys(kind if isinstance(kind, list) else [kind], self)
 
 
@@ -110,6 +110,12 @@ def _same_bounds(before: Node, after: Node, path: str) -> Iterator[str]:
             yield _line(path, f"it was open, and is closed to {now}")
         else:
             yield _line(path, f"{keyword} was {_shown(was)}, is {_shown(now)}")
+
+
+def _types_of(values: list[Any]) -> list[str]:
+    """The JSON types of an `enum`, which may come without `type`."""
+    names = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+    return sorted({names.get(type(value), "any") for value in values})
 
 
 def _types(options: Mapping[str, object]) -> str:

@@ -76,6 +76,7 @@ BROKEN: list[tuple[str, Edit, str]] = [
         "pair.app_id: it was optional",
     ),
     ("a text closed", lambda p, d: p["kind"].update(enum=["a", "b"]), "kind: it was open, and is closed to ['a', 'b']"),
+    ("closed without a type", lambda p, d: p.update(kind={"enum": ["a", "b"]}), "kind: it was open, and is closed to"),
     ("a text fixed", lambda p, d: p["kind"].update(const="a"), "kind: it was open, and is closed to a"),
     ("a bound lowered", lambda p, d: p.update(id=TEXT | {"maxLength": 9}), "id: maxLength was 100, is 9"),
     ("a bound raised", lambda p, d: p.update(id=TEXT | {"maxLength": 900}), "id: maxLength was 100, is 900"),
