@@ -144,7 +144,9 @@ class Lane:
         failure = delivery.exception()
         if failure is not None:
             self._keeper.note(failure)
-        return failure is None
+            return False
+        self._keeper.confirmed()
+        return True
 
 
 def _retrieve(delivery: "asyncio.Future[Any]") -> None:

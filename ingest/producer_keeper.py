@@ -12,19 +12,24 @@ from collections.abc import Callable
 from typing import Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from msgspec import Struct
 
 from ingest import metrics
 from ingest.dispose import REQUEST_SECONDS, dispose
 from schemas.kafka_client import client_options
+from schemas.kafka_reach import why_not
 from schemas.settings import Settings
+from schemas.settings_source import SettingsError
 
 log = logging.getLogger(__name__)
 
 _START_SECONDS: Final = 5.0  # one attempt; Kafka on the same network answers in milliseconds
 _PAUSES: Final = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts, the last one again and again
 _PROBE_SECONDS: Final = 1.0
+_EXPLAINED: Final = 10  # of how many failed attempts the reason is looked into: it takes a connection of its own
+_USEFUL_SECONDS: Final = 1.0  # a producer given up sooner failed with its first batch: the next may do so too
 _BATCH_BYTES: Final = 262_144  # a quarter of the broker's default limit for a batch, message.max.bytes
 
 
@@ -65,6 +70,7 @@ class ProducerKeeper:
         self._abandoned = asyncio.Event()
         self._disposals: set[asyncio.Task[None]] = set()
         self._answers = True
+        self._heard = False  # since the last probe
         self._reason = "no connection to Kafka yet"
         self._task = asyncio.create_task(self._keep())
 
@@ -90,6 +96,10 @@ class ProducerKeeper:
         """Have the producer ask Kafka for its metadata; returns at once."""
         if self._current is not None:
             self._current.producer.client.force_metadata_update()
+
+    def confirmed(self) -> None:
+        """A batch has landed: whatever else is wrong, Kafka is there."""
+        self._heard = True
 
     async def get(self) -> Held:
         """The current producer, as soon as there is one."""
@@ -122,29 +132,38 @@ class ProducerKeeper:
             await asyncio.wait(set(self._disposals), timeout=timeout)
 
     async def _keep(self) -> None:
-        attempt = 0
+        failures = 0
         while True:
+            failures = 0 if await self._keep_one(failures) else failures + 1
+            if failures:
+                await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES)) - 1])
+
+    async def _keep_one(self, failures: int) -> bool:
+        """Make a producer and keep it until it is given up. False: it was of no use, so the next can wait."""
+        loop = asyncio.get_running_loop()
+        try:
             producer = self._make(self._settings)
-            try:
-                await self._start(producer)
-            except Exception as error:
-                self._failed(error, attempt)
-                self._dispose(producer)
-                await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
-                attempt += 1
-                continue
-            except asyncio.CancelledError:
-                self._dispose(producer)
+        except Exception as error:  # a certificate that is just being replaced
+            await self._failed(error, failures)
+            return False
+        try:
+            await self._start(producer)
+        except BaseException as error:
+            self._dispose(producer)
+            if not isinstance(error, Exception):
                 raise
-            attempt = 0
-            self._current = held = Held(producer, asyncio.get_running_loop().create_future())
-            self._answers = True
-            self._abandoned.clear()
-            self._present.set()
-            log.info("connected to Kafka")
-            await self._watch(held)
-            log.warning("the producer is replaced")
-            metrics.producer_replaced()
+            await self._failed(error, failures)
+            return False
+        self._current = held = Held(producer, loop.create_future())
+        self._answers = True
+        self._abandoned.clear()
+        self._present.set()
+        log.info("connected to Kafka")
+        began = loop.time()
+        await self._watch(held)
+        log.warning("the producer is replaced")
+        metrics.producer_replaced()
+        return loop.time() - began > _USEFUL_SECONDS
 
     async def _start(self, producer: AIOKafkaProducer) -> None:
         async with asyncio.timeout(_START_SECONDS):
@@ -155,11 +174,18 @@ class ProducerKeeper:
                 f"topic {self._topic} has {found} partitions, the settings say {self._settings.partition_count}"
             )
 
-    def _failed(self, error: Exception, attempt: int) -> None:
-        missing = f"no Kafka ({type(error).__name__}), or no topic {self._topic} (`pushtokens init` makes it)"
-        self._reason = str(error) if isinstance(error, WrongTopicError) else missing
-        if attempt == 0:
-            log.warning("%s", self._reason)
+    async def _failed(self, error: Exception, failures: int) -> None:
+        if isinstance(error, WrongTopicError | SettingsError):
+            said = str(error)
+        elif not isinstance(error, KafkaConnectionError):
+            said = f"no Kafka ({type(error).__name__}), or no topic {self._topic} (`pushtokens init` makes it)"
+        elif failures % _EXPLAINED == 0:
+            said = await why_not(self._settings, "ingest", create_conn)
+        else:
+            return
+        if failures == 0 or said != self._reason:
+            log.warning("%s", said)
+        self._reason = said
 
     async def _watch(self, held: Held) -> None:
         """Ask Kafka for its metadata now and then, so that readiness is right without traffic too.
@@ -174,10 +200,10 @@ class ProducerKeeper:
                 async with asyncio.timeout(_PROBE_SECONDS):
                     await self._abandoned.wait()
                     return
-            answered = False
+            answered, self._heard = self._heard, False
             with contextlib.suppress(TimeoutError, KafkaError, OSError):
                 async with asyncio.timeout(_PROBE_SECONDS):
-                    answered = bool(await held.producer.client.force_metadata_update())
+                    answered = bool(await held.producer.client.force_metadata_update()) or answered
             if answered is not self._answers and not self._abandoned.is_set():
                 log.warning("Kafka answers again" if answered else "Kafka does not answer")
             self._answers = answered

@@ -71,15 +71,16 @@ class RejectSink:
 
     async def _run(self) -> None:
         while True:
-            producer = self._make(self._settings)
             try:
-                async with asyncio.timeout(_SEND_SECONDS):
-                    await producer.start()
-                await self._send(producer)
+                producer = self._make(self._settings)
+                try:
+                    async with asyncio.timeout(_SEND_SECONDS):
+                        await producer.start()
+                    await self._send(producer)
+                finally:
+                    await dispose(producer)
             except Exception as error:
                 log.warning("refused requests cannot be noted now: %s", type(error).__name__)
-            finally:
-                await dispose(producer)
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _send(self, producer: AIOKafkaProducer) -> None:

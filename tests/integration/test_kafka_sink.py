@@ -1,7 +1,8 @@
 """The sink in front of a real Kafka: the contract of every sink, and its own bounds."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -9,6 +10,8 @@ import aiokafka
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.producer.sender import Sender
@@ -19,10 +22,11 @@ from ingest import metrics
 from ingest.kafka_sink import KafkaSink
 from ingest.producer_keeper import make_producer
 from ingest.refusal import BusyError
+from ingest.reject_sink import RejectSink, make_reject_producer
 from schemas.settings import Settings
 from tests.conftest import SettingsFor
 from tests.ingress import records
-from tests.poll import until_async
+from tests.poll import elapse_async, until_async
 from tests.sink_contract import PARTITIONS, SinkContract, Stage, message
 
 
@@ -180,6 +184,59 @@ async def test_a_batch_given_up_is_counted_with_its_producer(settings_for: Setti
     await sink.publish(message(9))
     await sink.close(5.0)
     assert (late("given_up") - before[0], replaced() - before[1]) == (3, 1)
+
+
+async def test_a_producer_that_cannot_be_made_is_made_later(settings_for: SettingsFor) -> None:
+    """A certificate file that is just being replaced, say: the sinks go on when it is there."""
+    settings = settings_for()
+    await init_topics(settings)
+    failed: list[str] = []
+
+    def made(make: Callable[[Settings], AIOKafkaProducer]) -> Callable[[Settings], AIOKafkaProducer]:
+        def attempt(given: Settings) -> AIOKafkaProducer:
+            if make.__name__ not in failed:
+                failed.append(make.__name__)
+                raise FileNotFoundError
+            return make(given)
+
+        return attempt
+
+    sink = KafkaSink(settings, made(make_producer))
+    rejects = RejectSink(settings, lambda number: None, made(make_reject_producer))
+    await until_async(lambda: _well(sink), "the sink has a producer", 10.0)
+    await sink.publish(message(1))
+    rejects.offer(message(2))
+    await rejects.close(10.0)
+    await sink.close(5.0)
+    assert sorted(failed) == ["make_producer", "make_reject_producer"]
+    assert [found.key for found in await records(settings, "reports")] == [b"S1"]
+    assert len(await records(settings, "rejected")) == 1
+
+
+async def test_batches_that_all_fail_do_not_make_producers_without_a_pause(settings_for: SettingsFor) -> None:
+    settings = settings_for(partitions=1)
+    await init_topics(settings)
+    topic = f"{settings.kafka.topic_prefix}.reports"
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap)
+    await admin.start()
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "10"})
+    await admin.alter_configs([resource])
+    await admin.close()
+    made: list[AIOKafkaProducer] = []
+
+    def make(given: Settings) -> AIOKafkaProducer:
+        made.append(make_producer(given))
+        return made[-1]
+
+    sink = KafkaSink(settings, make)
+    await until_async(lambda: _well(sink), "the sink has a producer")
+    end = time.monotonic() + 3.0
+    while time.monotonic() < end:
+        with pytest.raises(BusyError):
+            await sink.publish(message(1))
+        await elapse_async(0.01, "a refused client waits before it tries again")
+    await sink.close(5.0)
+    assert 2 <= len(made) <= 8
 
 
 def test_aiokafka_still_has_the_parts_we_end_by_force() -> None:
