@@ -45,10 +45,10 @@ def serve(monkeypatch: pytest.MonkeyPatch, repository: Repository) -> Repository
     return repository
 
 
-def test_the_pins_are_kafka_4_4_0_and_its_log_binding() -> None:
+def test_the_pins_are_kafka_4_4_0_its_log_binding_and_its_tools() -> None:
     names = [jar.name for jar in pinned()]
-    assert len(names) == len(set(names)) == 45
-    assert "kafka_2.13-4.4.0.jar" in names
+    assert len(names) == len(set(names)) == 46
+    assert {"kafka_2.13-4.4.0.jar", "kafka-tools-4.4.0.jar", "log4j-slf4j-impl-2.25.5.jar"} <= set(names)
     assert all(len(jar.sha256) == 64 and jar.size > 0 for jar in pinned())
 
 
