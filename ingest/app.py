@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -57,12 +57,11 @@ class IngressApp:
         self._endpoint: Endpoint | None = None
         self._pages = Starlette(lifespan=self._lifespan)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """One request, or the lifespan."""
         if scope["type"] != "http" or scope["path"] in RESERVED or self._endpoint is None:
-            await self._pages(scope, receive, send)
-        else:
-            await self._endpoint(scope, receive, send)
+            return self._pages(scope, receive, send)
+        return self._endpoint(scope, receive, send)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[dict[str, Any]]:

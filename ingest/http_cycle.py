@@ -67,10 +67,15 @@ class IngressCycle(RequestResponseCycle):
         self.accepted = False
 
     async def run_asgi(self, app: Any) -> None:
-        """Run the application for this request."""
+        """Run the application for this request; uvicorn's own way where it fails, or does not answer."""
         try:
-            await super().run_asgi(app)
+            await app(self.scope, self.receive, self.send)
+            if not self.response_complete:
+                await super().run_asgi(_answered)
+        except BaseException as error:
+            await super().run_asgi(_failed(error))
         finally:
+            self.on_response = _nothing  # uvicorn breaks this circle of references too
             self.protocol.tasks.discard(self.task)  # a callback of the task would cost a turn of the loop
 
     async def send(self, message: Any) -> None:
@@ -91,6 +96,21 @@ class IngressCycle(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+def _nothing() -> None:
+    """What there is to do after an answer that is over."""
+
+
+async def _answered(*_: Any) -> None:
+    """An application that has nothing more to do."""
+
+
+def _failed(error: BaseException) -> Any:
+    async def app(*_: Any) -> None:
+        raise error
+
+    return app
 
 
 def refusal_text(

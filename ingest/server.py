@@ -116,6 +116,7 @@ def serve(settings: Settings, listener: socket.socket, metrics_directory: str = 
         make_app(settings, metrics_directory),
         loop="uvloop",
         http=IngressProtocol,
+        interface="asgi3",
         ws="none",
         lifespan="on",
         log_config=None,

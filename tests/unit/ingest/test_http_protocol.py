@@ -67,7 +67,9 @@ class Line:
         self.loop = loop
         self.bench = Bench(Settings())
         loop.run_until_complete(self.bench.start())
-        config = Config(self.bench.app, lifespan="off", ws="none", log_config=None, server_header=False)
+        config = Config(
+            self.bench.app, lifespan="off", ws="none", interface="asgi3", log_config=None, server_header=False
+        )
         config.load()
         bounds = HttpLimits.of(Ingest(**limits))
         journal = Journal(Ingest(request_id_header="x-request-id"))
