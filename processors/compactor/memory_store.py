@@ -40,7 +40,8 @@ class MemoryStore:
         keys = list(self._latest(partition))
         for start in range(0, len(keys), count):
             held = self._latest(partition)
-            yield [(key, held[key]) for key in keys[start : start + count] if key in held]
+            if found := [(key, held[key]) for key in keys[start : start + count] if key in held]:
+                yield found
 
     def _latest(self, partition: int) -> dict[bytes, bytes]:
         found = self._partitions.get(partition)

@@ -100,3 +100,26 @@ def test_rocksdb_in_use_says_what_to_do(tmp_path: Path) -> None:
 def test_a_position_of_an_unknown_form_counts_as_none() -> None:
     assert decode_position(b'{"v":2}') is None
     assert decode_position(b"\xff") is None
+
+
+def test_a_scan_gives_all_of_a_partition_a_part_at_a_time(store: Store) -> None:
+    held = {f"key-{number:02}".encode(): b"%d" % number for number in range(7)}
+    store.write(1, put(latest=held))
+    store.write(0, put(latest={b"another": b"x"}, removals={b"r": b"x"}))
+    store.write(2, put(latest={b"another": b"y"}))
+    parts = list(store.scan(1, 3))
+    assert [len(part) for part in parts] == [3, 3, 1]
+    assert dict(pair for part in parts for pair in part) == held
+    assert list(store.scan(9, 3)) == []
+
+
+def test_a_scan_sees_what_was_written_and_dropped_since_it_began(store: Store) -> None:
+    store.write(0, put(latest={b"a": b"1", b"b": b"1", b"c": b"1", b"d": b"1"}))
+    scan = store.scan(0, 2)
+    assert next(scan) == [(b"a", b"1"), (b"b", b"1")]
+    store.write(0, put(latest={b"c": None, b"d": b"2"}))
+    assert next(scan) == [(b"d", b"2")]
+    scan = store.scan(0, 2)
+    next(scan)
+    store.drop(0)
+    assert list(scan) == []
