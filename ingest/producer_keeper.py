@@ -180,7 +180,9 @@ class ProducerKeeper:
         elif not isinstance(error, KafkaConnectionError):
             said = f"no Kafka ({type(error).__name__}), or no topic {self._topic} (`pushtokens init` makes it)"
         elif failures % _EXPLAINED == 0:
-            said = await why_not(self._settings, "ingest", create_conn)
+            said = f"no Kafka ({type(error).__name__})"
+            with contextlib.suppress(Exception):  # nothing may end the keeper: there is nobody to start it again
+                said = await why_not(self._settings, "ingest", create_conn)
         else:
             return
         if failures == 0 or said != self._reason:
