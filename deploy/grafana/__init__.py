@@ -1,1 +1,1 @@
-"""The Grafana dashboard, written from the same query files: `python -m deploy.grafana.write [--check]`."""
+"""The Grafana boards, written from code: `python -m deploy.grafana.write [--check]`."""

@@ -6,6 +6,7 @@ from shutil import disk_usage
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from processors.compactor.reading import REASONS
 from processors.compactor.rules import DISPOSITIONS, REFUSED
 from processors.waits import AGE_BUCKETS, Wait
 
@@ -46,6 +47,8 @@ class Metrics:
         }
         for disposition in DISPOSITIONS:
             self._dispositions.labels(disposition)
+        for reason in REASONS:
+            self._rejected.labels(reason)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"pushtokens_compactor_{name}", text, labels, registry=self._registry)

@@ -22,6 +22,7 @@ KEY_MISMATCH: Final = "key_mismatch"
 WRONG_PARTITION: Final = "wrong_partition"
 FUTURE: Final = "received_in_future"
 BOUND: Final = "bound_to_other"
+REASONS: Final = (INVALID, KEY_MISMATCH, WRONG_PARTITION, FUTURE, BOUND)
 
 _SHOWN: Final = 256  # characters of a field
 
