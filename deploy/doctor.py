@@ -133,7 +133,7 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
 
 
 def _clickhouse(settings: Settings) -> Iterator[Finding]:
-    from processors.clickhouse import AwayError, RefusedError
+    from processors.clickhouse_errors import AwayError, RefusedError, UntrustedError
     from processors.migrations import SchemaError, pending
 
     if settings.embedded_clickhouse and not _clickhouse_answers(settings):
@@ -141,6 +141,9 @@ def _clickhouse(settings: Settings) -> Iterator[Finding]:
         return
     try:
         waiting = pending(settings)
+    except UntrustedError as error:
+        yield Finding("clickhouse", "fail", f"{settings.clickhouse_url}: {error}")
+        return
     except AwayError:
         text = f"{settings.clickhouse_url} does not answer: see PUSHTOKENS_CLICKHOUSE_URL"
         yield Finding("clickhouse", "fail", text)

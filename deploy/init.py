@@ -53,7 +53,7 @@ async def init_topics(settings: Settings) -> None:
 
 async def init_schema(settings: Settings) -> None:
     """ClickHouse's half of `init`."""
-    from processors.clickhouse import AwayError, RefusedError
+    from processors.clickhouse_errors import AwayError, RefusedError, UntrustedError
     from processors.migrations import SchemaError, migrate
 
     try:
@@ -63,6 +63,8 @@ async def init_schema(settings: Settings) -> None:
         raise InitError(str(error), passing=False) from error
     except RefusedError as error:
         raise InitError(f"{error}: {error.detail}", passing=False) from error
+    except UntrustedError as error:
+        raise InitError(f"{error} ({settings.clickhouse_url})", passing=True) from error
     except (AwayError, OSError, TimeoutError) as error:
         text = (
             f"ClickHouse at {settings.clickhouse_url} does not answer: is it up? PUSHTOKENS_CLICKHOUSE_URL says where; "

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
@@ -17,7 +16,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 from msgspec import Struct
 
-from processors.clickhouse_errors import AWAY_CODES, AwayError, RefusedError
+from processors.clickhouse_errors import AWAY_CODES, AwayError, RefusedError, look_at_tls
+from processors.clickhouse_options import connect_options
 from schemas.settings import Settings
 
 __all__ = ["AsyncClickHouse", "AwayError", "ClickHouse", "RefusedError", "Rows"]
@@ -46,7 +46,7 @@ class ClickHouse:
     """Blocking access, connected at the first use. Every request ends after `clickhouse.query_timeout` seconds."""
 
     def __init__(self, settings: Settings, *, database: str | None = None, timeout: float | None = None) -> None:
-        self._options = _options(settings, database, timeout)
+        self._options = connect_options(settings, database, timeout)
         self._timeout = timeout or settings.clickhouse.query_timeout
         self._client: Client | None = None
 
@@ -96,7 +96,7 @@ class AsyncClickHouse:
     """Access from an event loop, connected at the first use; cancelling a call closes its connection."""
 
     def __init__(self, settings: Settings, *, timeout: float | None = None) -> None:
-        self._options = _options(settings, None, timeout)
+        self._options = connect_options(settings, None, timeout)
         self._timeout = timeout or settings.clickhouse.query_timeout
         self._client: AsyncClient | None = None
 
@@ -144,45 +144,18 @@ async def _stream(chunks: Sequence[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _options(settings: Settings, database: str | None, timeout: float | None) -> dict[str, Any]:
-    """Arguments of clickhouse-connect's `get_client`. No session: threads and tasks may run queries side by side."""
-    chosen = settings.clickhouse
-    url = urlsplit(settings.clickhouse_url)
-    return {
-        "interface": url.scheme or "http",
-        "host": url.hostname,
-        "port": url.port or (8443 if url.scheme == "https" else 8123),
-        "username": chosen.user,
-        "password": chosen.password.reveal(),
-        "database": chosen.database if database is None else database,
-        "connect_timeout": 5,
-        "send_receive_timeout": int(timeout or chosen.query_timeout) + 1,
-        "autogenerate_session_id": False,
-        "client_name": "push-token-pipeline",
-        "show_clickhouse_errors": "scrub",
-        "tz_mode": "aware",
-        "settings": _quorum(settings, timeout or chosen.query_timeout),
-    }
-
-
-def _quorum(settings: Settings, timeout: float) -> dict[str, int]:
-    """What every insert is sent with when several replicas have to confirm it; ClickHouse's own wait is ten minutes."""
-    chosen = settings.clickhouse
-    if not chosen.replicated or chosen.insert_quorum < 2:
-        return {}
-    return {"insert_quorum": chosen.insert_quorum, "insert_quorum_timeout": round(timeout * 1000)}
-
-
 @contextmanager
 def _errors(doing: str) -> Iterator[None]:
     """Sort every failure of the library into ours; the texts name what was being done, not the data."""
     try:
         yield
     except ClickHouseError as error:
+        look_at_tls(error)
         code = error.code if isinstance(error, Error) else None
         text = str(error)
         if code in AWAY_CODES or (code is None and (any(s in text for s in _AWAY_STATUSES) or "Error" in text)):
             raise AwayError(f"ClickHouse cannot {doing} now (code {code})") from None
         raise RefusedError(doing, code, error.name if isinstance(error, Error) else None, text) from None
     except (OSError, TimeoutError) as error:
+        look_at_tls(error)
         raise AwayError(f"ClickHouse is away ({type(error).__name__})") from None

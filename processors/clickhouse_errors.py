@@ -6,6 +6,8 @@ own words stand in `RefusedError.detail` and go to no log.
 
 from typing import Final
 
+from schemas.tls import explain_tls
+
 # src/Common/ErrorCodes.cpp of ClickHouse: the same request may succeed later, unchanged.
 AWAY_CODES: Final = frozenset(
     {
@@ -56,6 +58,11 @@ ROW_CODES: Final = frozenset(
 )
 
 
+# The same file: UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD, AUTHENTICATION_FAILED.
+_LOGIN_CODES: Final = frozenset({192, 193, 194, 516})
+_LOGIN: Final = ": see PUSHTOKENS_CLICKHOUSE_USER and PUSHTOKENS_CLICKHOUSE_PASSWORD (or _FILE)"
+
+
 class RefusedError(Exception):
     """The server refused this request and would again: `code` and `name` as ClickHouse gives them (int, str or None).
 
@@ -63,7 +70,8 @@ class RefusedError(Exception):
     """
 
     def __init__(self, doing: str, code: int | None, name: str | None, detail: str) -> None:
-        super().__init__(f"ClickHouse refused to {doing}: code {code} {name or ''}".rstrip())
+        login = _LOGIN if code in _LOGIN_CODES else ""
+        super().__init__(f"ClickHouse refused to {doing}: code {code} {name or ''}".rstrip() + login)
         self.code = code
         self.name = name
         self.detail = detail
@@ -76,3 +84,22 @@ class RefusedError(Exception):
 
 class AwayError(Exception):
     """No answer, or "not now". A write may have happened all the same: whoever retries must stand that."""
+
+
+class UntrustedError(AwayError):
+    """TLS is the reason why there is no answer; the text names the setting to look at."""
+
+
+def look_at_tls(error: BaseException) -> None:
+    """Do nothing, unless TLS is behind `error`, however deep in the libraries' errors.
+
+    Raises:
+        UntrustedError: it is.
+    """
+    seen: list[BaseException] = []
+    found: BaseException | None = error
+    while found is not None and found not in seen:
+        if said := explain_tls("PUSHTOKENS_CLICKHOUSE", found):
+            raise UntrustedError(f"ClickHouse {said}") from None
+        seen.append(found)
+        found = found.__cause__ or found.__context__

@@ -6,18 +6,17 @@ No text holds a password.
 """
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from schemas.kafka_client import client_options
 from schemas.settings import Kafka, Settings
+from schemas.tls import explain_tls
 
 Connect = Callable[..., Awaitable[Any]]
 """aiokafka's `create_conn(host, port, **options)`."""
 
 SECONDS: Final = 3.0  # for one server; on the same network it takes milliseconds, with SCRAM's 4096 rounds 20
-_OTHER_HOST: Final = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH (OpenSSL, x509_vfy.h)
 
 
 async def why_not(settings: Settings, role: str, connect: Connect) -> str:
@@ -50,8 +49,8 @@ def explain(kafka: Kafka, server: str, error: Exception) -> str:
     """What it means that connecting to `server` as `kafka` says fails with `error`; as `why_not`."""
     chain = tuple(_chain(error))
     for each in chain:
-        if isinstance(each, ssl.SSLError):
-            return f"Kafka at {server} {_tls(kafka, each)}"
+        if said := explain_tls("PUSHTOKENS_KAFKA", each):
+            return f"Kafka at {server} {said}"
     names = {base.__name__ for each in chain for base in type(each).__mro__}
     if names & {"SaslAuthenticationFailed", "AuthenticationFailedError"}:
         return (
@@ -66,18 +65,6 @@ def explain(kafka: Kafka, server: str, error: Exception) -> str:
         return f"Kafka at {server} closes the connection: {_closed(kafka)}"
     kind = type(error).__name__
     return f"Kafka at {server} does not answer ({kind}): is it up? PUSHTOKENS_KAFKA_BOOTSTRAP says where"
-
-
-def _tls(kafka: Kafka, error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        if error.verify_code in _OTHER_HOST:
-            return "shows a certificate for another host name: PUSHTOKENS_KAFKA_BOOTSTRAP has to name what is in it"
-        why = error.verify_message
-        return f"shows a certificate that is not trusted ({why}): PUSHTOKENS_KAFKA_TLS_CA_FILE names who is"
-    reason = error.reason or type(error).__name__
-    if "ALERT" in reason:
-        return f"refuses our certificate, or that there is none ({reason}): see PUSHTOKENS_KAFKA_TLS_CERT_FILE"
-    return f"does not speak TLS on that port ({reason}): see PUSHTOKENS_KAFKA_SECURITY_PROTOCOL"
 
 
 def _closed(kafka: Kafka) -> str:

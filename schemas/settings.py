@@ -38,9 +38,9 @@ class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     sasl_username: str = ""
     sasl_password: Secret = field(default_factory=Secret)
-    tls_ca_file: str = ""  # empty: the system's certificate authorities
-    tls_cert_file: str = ""
-    tls_key_file: str = ""
+    tls_ca_file: str = ""  # PEM; empty: the system's certificate authorities
+    tls_cert_file: str = ""  # PEM, the chain: what we show to a broker that asks
+    tls_key_file: str = ""  # PEM, without a password; empty: it is in `tls_cert_file`
 
 
 class ClickHouse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,6 +51,9 @@ class ClickHouse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     database: Identifier = "push_tokens"
     user: str = "default"
     password: Secret = field(default_factory=Secret)
+    tls_ca_file: str = ""  # with an https:// url: PEM; empty: the system's certificate authorities
+    tls_cert_file: str = ""  # PEM, the chain; without a password it is the login itself (docs/connections.md)
+    tls_key_file: str = ""  # PEM, without a password; empty: it is in `tls_cert_file`
     ttl_days: NotNegative = 0  # 0: keep for ever
     query_timeout: Seconds = 30.0
     replicated: bool = False  # ReplicatedMergeTree and Distributed tables on `cluster`
