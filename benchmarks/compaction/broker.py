@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec import Struct
 
 from processors.log_identity import read_log_id
+from schemas.cloudevents import headers
 from schemas.topics import TopicSpec
 
 
@@ -57,15 +58,21 @@ class Broker:
         return asyncio.run(read_log_id({"bootstrap_servers": self.bootstrap}, topic))
 
     def load(self, topic: str, messages: Iterable[tuple[bytes, bytes]]) -> int:
-        """Write keyed messages, partitioned by Kafka's murmur2; returns how many, all confirmed by the broker."""
+        """Write keyed messages with the headers that the ingress writes (CloudEvents), partitioned by Kafka's murmur2;
+        returns how many, all confirmed by the broker."""
         failures: list[str] = []
         producer = self._producer()
         count = 0
         for key, value in messages:
+            told = headers("report", f"{count:032x}", time.time_ns() // 1_000_000)
             while True:
                 try:
                     producer.produce(
-                        topic, value, key, on_delivery=lambda error, _: error and failures.append(str(error))
+                        topic,
+                        value,
+                        key,
+                        headers=told,
+                        on_delivery=lambda error, _: error and failures.append(str(error)),
                     )
                     break
                 except BufferError:
