@@ -18,7 +18,7 @@ from tests.fuzz.count import COUNTS
 from tests.ingress import Ingress, records, running_ingress
 
 # Long enough for 1 MB on busy cores, short enough to wait for.
-DEADLINES = {"header_timeout": 2.0, "body_timeout": 2.0, "idle_timeout": 2.5}
+DEADLINES = {"header_timeout": 3.0, "body_timeout": 3.0, "idle_timeout": 3.5}
 
 
 class Topic:
