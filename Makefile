@@ -20,13 +20,17 @@ run: .venv  ## the whole pipeline in the foreground, engines included (Ctrl-C st
 test: .venv check unit integration fuzz faults browser  ## everything that CI runs
 
 .PHONY: check
-check: .venv  ## format, lint, types, generated documents
+check: .venv  ## format, lint, types, generated documents, deploy files
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/python -m schemas.write --check
 	$(BIN)/python -m schemas.compatibility --check
 	$(BIN)/python -m deploy.grafana.write --check
+	$(BIN)/python -m deploy.kubernetes.write --check
+	$(BIN)/hadolint --failure-threshold style deploy/docker/Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
+	$(BIN)/pytest tests/unit/deploy_files
 
 .PHONY: unit integration fuzz faults browser
 unit: .venv  ## offline tests (about 2 minutes)
@@ -59,6 +63,7 @@ bench-%: .venv-bench
 documents: .venv  ## write the generated documents again (JSON Schemas, AsyncAPI, OpenAPI, settings table)
 	$(BIN)/python -m schemas.write
 	$(BIN)/python -m deploy.grafana.write
+	$(BIN)/python -m deploy.kubernetes.write
 	$(BIN)/python -m tests.fuzz.answers
 
 .PHONY: format
