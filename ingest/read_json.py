@@ -1,11 +1,12 @@
 """Reading a JSON body. Pure."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from ingest.names import Names, canonical
 from ingest.reading import Reading
 from ingest.refusal import RefusedError
+from ingest.values import PLAIN
 from ingest.variables import Field
 
 
@@ -27,9 +28,13 @@ def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
+# Made once: `json.loads` with arguments makes a decoder for each call.
+_decode: Final = json.JSONDecoder(object_pairs_hook=_Object, parse_constant=_no_constant).decode
+
+
 def _parse(body: bytes) -> _Object:
     try:
-        document = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_Object, parse_constant=_no_constant)
+        document = _decode(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):  # bad JSON, bad UTF-8, a number of thousands of digits, deep nesting
         raise RefusedError(400, "not_json", "the body is not JSON in UTF-8, or is cut off", "body") from None
     if not isinstance(document, _Object):
@@ -39,7 +44,16 @@ def _parse(body: bytes) -> _Object:
 
 def _object(reading: Reading, names: Names, place: str, document: _Object) -> None:
     secret = reading.template.auth_parameter
+    whole = names.whole
+    longest = reading.max_plain
+    plain = PLAIN.fullmatch
     for name, value in document:
+        if isinstance(value, str) and (field := whole.get(name)) is not None:
+            if plain(value) and len(value) <= longest:
+                reading.take(field, value)
+            else:
+                reading.put(field, value)
+            continue
         key = names.key(name)
         pattern = names.patterns.get(key)
         if pattern is not None:

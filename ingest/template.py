@@ -93,9 +93,17 @@ def compile_template(template: Template) -> Compiled:
 def is_json(content_type: str, text: str) -> bool:
     """Whether a body is JSON: its content type says so, or it is the form type (or none) on what starts like JSON."""
     media = content_type.partition(";")[0].strip()
-    if _JSON_TYPE.fullmatch(media):
-        return True
-    return media.lower() in ("", FORM) and text.lstrip("\ufeff \t\r\n").startswith("{")
+    return names_json(media) or (media.lower() in ("", FORM) and looks_like_json(text))
+
+
+def names_json(media: str) -> bool:
+    """Whether a media type is JSON's."""
+    return _JSON_TYPE.fullmatch(media.strip()) is not None
+
+
+def looks_like_json(text: str) -> bool:
+    """Whether a text starts as a JSON object does."""
+    return text.lstrip("\ufeff \t\r\n").startswith("{")
 
 
 def _compile(template: Template) -> Compiled:
