@@ -2,14 +2,19 @@
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 
-from deploy.topic_setup import TopicError, set_up_topics
+from deploy.plan import Step
+from deploy.schema_plan import look_at_schema
+from deploy.topic_setup import TopicError, change_topics, look_at_topics, set_up_topics
 from schemas.kafka_reach import why_not
 from schemas.settings import Settings
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -37,28 +42,57 @@ async def init(settings: Settings) -> None:
             raise result
 
 
+async def plan(settings: Settings, *, change: bool = False) -> list[Step]:
+    """What is there and what `init` would do, topics first. Changes nothing.
+
+    Args:
+        settings: all of them.
+        change: as of `plan_topics`.
+
+    Raises:
+        InitError: an engine does not answer.
+    """
+    about_topics = await _with_kafka(settings, lambda: look_at_topics(settings, change=change))
+    return about_topics + await _with_clickhouse(settings, lambda: look_at_schema(settings))
+
+
+async def change_configs(settings: Settings) -> None:
+    """Set the topics' configs to what the settings say. Raises InitError."""
+    await _with_kafka(settings, lambda: change_topics(settings))
+
+
 async def init_topics(settings: Settings) -> None:
     """The topics' half of `init`."""
-    try:
-        async with asyncio.timeout(_KAFKA_SECONDS):
-            created = await set_up_topics(settings)
-    except TopicError as error:
-        raise InitError(str(error), passing=False) from None
-    except (KafkaError, OSError, TimeoutError) as error:
-        text = f"{await why_not(settings, 'init', create_conn)}; `pushtokens up` starts an embedded one"
-        raise InitError(text, passing=True) from error
-    for name in created:
+    for name in await _with_kafka(settings, lambda: set_up_topics(settings)):
         _log.info("topic created", extra={"topic": name})
 
 
 async def init_schema(settings: Settings) -> None:
     """ClickHouse's half of `init`."""
+    from processors.migrations import migrate
+
+    await _with_clickhouse(settings, lambda: migrate(settings))
+
+
+async def _with_kafka(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
+    try:
+        async with asyncio.timeout(_KAFKA_SECONDS):
+            return await work()
+    except TopicError as error:
+        raise InitError(str(error), passing=False) from None
+    except (KafkaError, OSError, TimeoutError) as error:
+        text = f"{await why_not(settings, 'init', create_conn)}; `pushtokens up` starts an embedded one"
+        raise InitError(text, passing=True) from error
+
+
+async def _with_clickhouse(settings: Settings, work: Callable[[], T]) -> T:
     from processors.clickhouse_errors import AwayError, RefusedError, UntrustedError
-    from processors.migrations import SchemaError, migrate
+    from processors.clickhouse_options import certificate_hint
+    from processors.migrations import SchemaError
 
     try:
         async with asyncio.timeout(_CLICKHOUSE_SECONDS):
-            await asyncio.to_thread(migrate, settings)
+            return await asyncio.to_thread(work)
     except SchemaError as error:
         raise InitError(str(error), passing=False) from error
     except RefusedError as error:
@@ -68,6 +102,6 @@ async def init_schema(settings: Settings) -> None:
     except (AwayError, OSError, TimeoutError) as error:
         text = (
             f"ClickHouse at {settings.clickhouse_url} does not answer: is it up? PUSHTOKENS_CLICKHOUSE_URL says where; "
-            "`pushtokens up` starts an embedded one."
+            f"`pushtokens up` starts an embedded one{certificate_hint(settings)}."
         )
         raise InitError(text, passing=True) from error

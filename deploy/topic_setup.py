@@ -6,17 +6,16 @@ from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from deploy.plan import Step, changes, plan_topics
+from deploy.topic_configs import change_configs, read_found
 from schemas.kafka_client import client_options
 from schemas.settings import Settings
 from schemas.topics import TopicSpec, topics
 
 _WAIT_SECONDS: Final = 30.0  # for the leaders of new partitions; 0.2 s on the embedded broker
 _POLL: Final = 0.1
-# Configs on which correctness stands; how long and how much to keep is the operator's to change.
-_ESSENTIAL: Final = ("cleanup.policy", "message.timestamp.type")
 
 
 class TopicError(RuntimeError):
@@ -34,13 +33,11 @@ async def set_up_topics(settings: Settings) -> list[str]:
         KafkaError: Kafka does not answer.
     """
     wanted = topics(settings).all()
-    async with _admin(settings) as admin:
+    async with admin_of(settings) as admin:
         created = await _create(admin, wanted)
-        found = await _wait_for_leaders(admin, wanted)
-        configs = await _configs(admin, [spec.name for spec in wanted])
-    problems = [
-        text for spec in wanted for text in differences(spec, len(found[spec.name]["partitions"]), configs[spec.name])
-    ]
+        await _wait_for_leaders(admin, wanted)
+        found = await read_found(admin, wanted)
+    problems = [step.detail for step in plan_topics(wanted, found) if step.verdict == "wrong"]
     if problems:
         raise TopicError("\n".join(problems))
     return created
@@ -48,44 +45,28 @@ async def set_up_topics(settings: Settings) -> list[str]:
 
 async def check_topics(settings: Settings) -> list[str]:
     """What is wrong with the topics now (texts, empty: nothing). Changes nothing; raises KafkaError as above."""
+    told = {"create": "topic {} does not exist: run `pushtokens init`"}
+    steps = await look_at_topics(settings)
+    return [
+        told.get(step.verdict, step.detail).format(step.name) for step in steps if step.verdict in ("create", "wrong")
+    ]
+
+
+async def look_at_topics(settings: Settings, *, change: bool = False) -> list[Step]:
+    """How the topics are, held against the settings. Changes nothing; raises KafkaError as above."""
     wanted = topics(settings).all()
-    async with _admin(settings) as admin:
-        there = set(await admin.list_topics())
-        names = [spec.name for spec in wanted if spec.name in there]
-        found = {entry["topic"]: entry for entry in await admin.describe_topics(names)} if names else {}
-        configs = await _configs(admin, names) if names else {}
-    problems = [f"topic {spec.name} does not exist: run `pushtokens init`" for spec in wanted if spec.name not in there]
-    for spec in wanted:
-        if spec.name in there:
-            problems += differences(spec, len(found[spec.name]["partitions"]), configs[spec.name])
-    return problems
+    async with admin_of(settings) as admin:
+        return plan_topics(wanted, await read_found(admin, wanted), change=change)
 
 
-def differences(spec: TopicSpec, partitions: int, config: Mapping[str, str]) -> list[str]:
-    """How a topic that exists differs from its definition in what matters (texts).
-
-    Args:
-        spec: the definition.
-        partitions: how many it has.
-        config: its configs, name to value.
-    """
-    problems = []
-    if partitions != spec.partitions:
-        problems.append(
-            f"topic {spec.name} has {partitions} partitions, the settings say {spec.partitions}. The count is fixed "
-            f"once reports are in: set PUSHTOKENS_PARTITIONS={partitions}, or delete the topics if nothing in them is "
-            "of worth."
-        )
-    for name in _ESSENTIAL:
-        if name in spec.config and config.get(name, spec.config[name]) != spec.config[name]:
-            problems.append(
-                f"topic {spec.name} has {name}={config[name]}, but the pipeline stands on {name}={spec.config[name]}: "
-                "change it with kafka-configs.sh --alter."
-            )
-    return problems
+async def change_topics(settings: Settings) -> None:
+    """Set every config that differs to what the settings say; raises KafkaError as above."""
+    wanted = topics(settings).all()
+    async with admin_of(settings) as admin:
+        await change_configs(admin, changes(wanted, await read_found(admin, wanted)))
 
 
-class _admin:  # noqa: N801  (used as a function)
+class admin_of:  # noqa: N801  (used as a function)
     """An admin client for the length of a `with`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -139,14 +120,3 @@ async def _wait_for_leaders(admin: Any, wanted: Sequence[TopicSpec]) -> dict[str
 def _is_led(entry: Mapping[str, Any] | None) -> bool:
     partitions = entry["partitions"] if entry and entry["error_code"] == 0 else []
     return bool(partitions) and all(partition["leader"] >= 0 for partition in partitions)
-
-
-async def _configs(admin: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
-    asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_ESSENTIAL, "")) for name in names]
-    found: dict[str, dict[str, str]] = {name: {} for name in names}
-    for response in await admin.describe_configs(asked):
-        for code, message, _kind, name, entries, *_ in response.resources:
-            if code:
-                raise KafkaError(f"the configs of topic {name} cannot be read: {message or for_code(code).__name__}")
-            found[name] = {entry[0]: entry[1] for entry in entries}
-    return found

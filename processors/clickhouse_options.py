@@ -62,3 +62,11 @@ def _quorum(settings: Settings, timeout: float) -> dict[str, int]:
     if not chosen.replicated or chosen.insert_quorum < 2:
         return {}
     return {"insert_quorum": chosen.insert_quorum, "insert_quorum_timeout": round(timeout * 1000)}
+
+
+def certificate_hint(settings: Settings) -> str:
+    """What else to look at when ClickHouse does not answer (str, behind the rest of the line): a server that wants a
+    certificate closes the connection, and whether its reason is read before that is a matter of luck (TLS 1.3)."""
+    if not settings.clickhouse_url.startswith("https:") or settings.clickhouse.tls_cert_file:
+        return ""
+    return "; if it wants a client certificate, PUSHTOKENS_CLICKHOUSE_TLS_CERT_FILE names ours"

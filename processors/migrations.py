@@ -57,6 +57,27 @@ def migrate(settings: Settings) -> list[str]:
     return [migration.name for migration in pending]
 
 
+class Standing(Struct, frozen=True):
+    """How far a database is from this version. `pending`: files not applied; `expiries`: table to its TTL now and the
+    one the settings say (empty: none), where they differ; `engine`: of table `reports` (empty: there is none)."""
+
+    pending: list[str]
+    expiries: dict[str, tuple[str, str]]
+    engine: str
+
+
+def standing(settings: Settings) -> Standing:
+    """Look, and change nothing. Raises as `migrate`."""
+    chosen, waiting = settings.clickhouse, pending(settings)
+    with ClickHouse(settings, database="system") as clickhouse:
+        differing = _differing_expiries(clickhouse, settings) if not waiting else {}
+        rows = clickhouse.query(
+            "SELECT engine FROM system.tables WHERE concat(database, '.', name) = {table:String}",
+            {"table": f"{chosen.database}.reports"},
+        ).rows
+    return Standing(waiting, differing, str(rows[0][0]) if rows else "")
+
+
 def pending(settings: Settings) -> list[str]:
     """The names of the files that `migrate` would apply; every one if there is no database yet. Raises as `migrate`."""
     database = settings.clickhouse.database
@@ -84,16 +105,21 @@ def _record(clickhouse: ClickHouse, database: str, migration: Migration) -> None
 
 def _set_expiries(clickhouse: ClickHouse, settings: Settings) -> None:
     """Bring the tables' TTL to the setting; nothing is sent when it is so already (an ALTER rewrites parts)."""
-    chosen = settings.clickhouse
+    for table, (_, wanted) in _differing_expiries(clickhouse, settings).items():
+        change = f"MODIFY {wanted}" if wanted else "REMOVE TTL"
+        clickhouse.command(f"ALTER TABLE {table}{ddl.on_cluster(settings.clickhouse)} {change}")
+
+
+def _differing_expiries(clickhouse: ClickHouse, settings: Settings) -> dict[str, tuple[str, str]]:
+    """Table to its TTL clause now and the one that the settings say, where they differ."""
+    chosen, found = settings.clickhouse, {}
     for expiry in _EXPIRIES:
         table = ddl.stored(expiry.table, chosen)
         wanted = f"TTL toDateTime({expiry.column}) + toIntervalDay({chosen.ttl_days})" if chosen.ttl_days else ""
-        if wanted == (current := _current_ttl(clickhouse, table)):
-            continue
-        if not wanted and not current:
-            continue
-        change = f"MODIFY {wanted}" if wanted else "REMOVE TTL"
-        clickhouse.command(f"ALTER TABLE {table}{ddl.on_cluster(chosen)} {change}")
+        current = _current_ttl(clickhouse, table)
+        if wanted != current:
+            found[table] = (current, wanted)
+    return found
 
 
 def _current_ttl(clickhouse: ClickHouse, table: str) -> str:
@@ -106,4 +132,4 @@ def _current_ttl(clickhouse: ClickHouse, table: str) -> str:
     return str(rows[0][0]) if rows else ""
 
 
-__all__ = ["SchemaError", "migrate", "pending"]
+__all__ = ["SchemaError", "Standing", "migrate", "pending", "standing"]

@@ -70,7 +70,10 @@ class TlsProxy:
                 self.subjects.add(str(shown["commonName"]))
                 with socket.create_connection(self._target) as server:
                     threading.Thread(target=self._answer, args=(server, client), daemon=True).start()
-                    self._ask(client, server)
+                    try:
+                        self._ask(client, server)
+                    finally:
+                        server.shutdown(socket.SHUT_RDWR)  # or the other thread would wait for ever
 
     def _ask(self, client: ssl.SSLSocket, server: socket.socket) -> None:
         while data := client.recv(65536):

@@ -30,6 +30,12 @@ SELECTOR = "12869E0E6E553673C54F29105A0647204C416A2A:7C3A0D14"
 WRONG = "wr0ng-passw0rd"
 
 
+@pytest.fixture(autouse=True)
+def logging_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in this process leave its logging alone."""
+    monkeypatch.setattr("deploy.cli.init.set_up", lambda *_: None)
+
+
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
     """The broker of this module."""

@@ -1,0 +1,80 @@
+"""What `init` says of topics as they are, and what it would do."""
+
+import pytest
+
+from deploy.plan import DIFFERENT, OK, TO_DO, Step, changes, code_of, plan_topics
+from deploy.topic_configs import FoundTopic
+from schemas.topics import TopicSpec
+
+SPEC = TopicSpec(
+    name="push-token.reports",
+    partitions=8,
+    replicas=3,
+    config={"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime", "retention.ms": "1000"},
+)
+
+
+def found(partitions: int = 8, replicas: int = 3, **config: str) -> dict[str, FoundTopic]:
+    """The topic as it might be; configs that are not given are as defined."""
+    other = {name.replace("_", "."): value for name, value in config.items()}
+    return {SPEC.name: FoundTopic(partitions, replicas, SPEC.config | other)}
+
+
+def verdicts(there: dict[str, FoundTopic], *, change: bool = False) -> list[tuple[str, str, str]]:
+    return [(step.what, step.name, step.verdict) for step in plan_topics([SPEC], there, change=change)]
+
+
+def test_a_topic_as_defined_is_well() -> None:
+    (step,) = plan_topics([SPEC], found())
+    assert step == Step("topic", SPEC.name, "ok", "8 partitions, replication factor 3")
+    assert code_of([step]) == OK
+    assert changes([SPEC], found()) == {}
+
+
+def test_a_topic_that_is_missing_is_to_be_made_as_defined() -> None:
+    (step,) = plan_topics([SPEC], {})
+    assert (step.verdict, code_of([step])) == ("create", TO_DO)
+    assert "8 partitions, replication factor 3, cleanup.policy=delete" in step.detail
+    assert changes([SPEC], {}) == {}
+
+
+@pytest.mark.parametrize("partitions", [4, 16])
+def test_another_partition_count_is_wrong_and_the_ways_out_are_named(partitions: int) -> None:
+    (step,) = plan_topics([SPEC], found(partitions))
+    assert step.verdict == "wrong" and SPEC.name in step.detail
+    assert f"PUSHTOKENS_PARTITIONS={partitions}" in step.detail and "pushtokens repartition" in step.detail
+
+
+def test_another_replication_factor_differs_and_is_never_changed() -> None:
+    there = found(replicas=1)
+    assert verdicts(there) == verdicts(there, change=True) == [("replicas", SPEC.name, "differs")]
+    assert changes([SPEC], there) == {}
+
+
+@pytest.mark.parametrize("dotted", ["cleanup.policy", "message.timestamp.type"])
+def test_a_config_on_which_correctness_stands_is_wrong(dotted: str) -> None:
+    there = {SPEC.name: FoundTopic(8, 3, SPEC.config | {dotted: "x"})}
+    (step,) = plan_topics([SPEC], there)
+    assert step.verdict == "wrong"
+    assert f"{dotted}=x" in step.detail and f"{dotted}={SPEC.config[dotted]}" in step.detail
+
+
+def test_retention_is_the_operators_to_change_and_told() -> None:
+    there = found(retention_ms="5")
+    (step,) = plan_topics([SPEC], there)
+    assert (step.name, step.verdict) == (f"{SPEC.name}/retention.ms", "differs")
+    assert step.detail.startswith("5, the settings say 1000") and "--change-configs" in step.detail
+    assert code_of([step]) == DIFFERENT
+
+
+def test_configs_are_changed_when_that_is_asked_for() -> None:
+    there = found(retention_ms="5", cleanup_policy="compact")
+    asked = plan_topics([SPEC], there, change=True)
+    assert {(step.verdict, step.detail) for step in asked} == {("change", "compact to delete"), ("change", "5 to 1000")}
+    assert code_of(asked) == TO_DO
+    assert changes([SPEC], there) == {SPEC.name: {"cleanup.policy": "delete", "retention.ms": "1000"}}
+
+
+def test_everything_that_differs_is_said() -> None:
+    what = [what for what, _, _ in verdicts(found(4, 1, retention_ms="5"))]
+    assert what == ["topic", "replicas", "config"]
