@@ -27,6 +27,7 @@ from ingest.report_sink import ReportSink
 from ingest.retry_after import retry_after
 from ingest.template import RESERVED
 from ingest.template_set import TemplateSet, template_set
+from schemas.pipeline_id import pipeline_id
 from schemas.settings import Ingest, Settings
 
 # Where accepted reports go, and where refusals are offered.
@@ -109,6 +110,7 @@ def make_app(settings: Settings, metrics_directory: str = "") -> IngressApp:
         sink = KafkaSink(settings)
         rejects = RejectSink(settings, metrics.reject_dropped)
         gauge = asyncio.create_task(_watch(sink))
+        metrics.belongs(pipeline_id(settings))
         try:
             yield sink, rejects.offer
         finally:

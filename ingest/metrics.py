@@ -19,6 +19,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ingest.counts import BOUNDS, Counts
+from schemas.pipeline_id import LABEL, METRIC
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FLUSH_SECONDS: Final = 0.5  # how old another worker's part of an exposition may be, and what a kill -9 takes along
@@ -70,6 +71,7 @@ _COUNTERS: Final = {
 _IN_FLIGHT: Final = _gauge("in_flight", "Reports waiting for Kafka's confirmation.")
 _IN_FLIGHT_BYTES: Final = _gauge("in_flight_bytes", "Memory of the reports waiting for Kafka's confirmation.")
 _CONNECTIONS: Final = _gauge("connections", "Open connections.")
+_PIPELINE: Final = Gauge(METRIC, "Which pipeline this is part of.", [LABEL], multiprocess_mode="max")
 
 _COUNTS: Final = Counts()
 _KINDS: Final[dict[str, str]] = {}  # template name to its kind
@@ -82,6 +84,11 @@ def serve(templates: Iterable[tuple[str, str]]) -> None:
     """Know the templates (name and kind) whose requests will be counted."""
     _KINDS.update(templates)
     _COUNTS.known(_KINDS)
+
+
+def belongs(pipeline: str) -> None:
+    """Say which pipeline this is part of (`schemas.pipeline_id`)."""
+    _PIPELINE.labels(pipeline).set(1)
 
 
 def refused(status: int, reason: str, template: str = "", kind: str = "", mode: str = "none") -> None:

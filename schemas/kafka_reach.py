@@ -6,6 +6,7 @@ No text holds a password.
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
@@ -28,13 +29,14 @@ async def why_not(settings: Settings, role: str, connect: Connect) -> str:
         connect: aiokafka's `create_conn`.
     """
     options = client_options(settings, role)
-    said = ""
+    said, handled = "", sys.exception()
     for server in str(options.pop("bootstrap_servers")).split(","):
         host, _, port = server.strip().rpartition(":")
         try:
             async with asyncio.timeout(SECONDS):
                 connection = await connect(host.strip("[]"), int(port), **options)
         except Exception as error:
+            _forget(handled, error)
             said = said or explain(settings.kafka, server.strip(), error)
             continue
         connection.close()
@@ -74,6 +76,13 @@ def _closed(kafka: Kafka) -> str:
         "does it want a client certificate (PUSHTOKENS_KAFKA_TLS_CERT_FILE), or is it not a port for "
         f"{kafka.security_protocol} (PUSHTOKENS_KAFKA_SECURITY_PROTOCOL)?"
     )
+
+
+def _forget(handled: BaseException | None, error: BaseException) -> None:
+    """What the caller handles meanwhile is the context of every error from here: it is no cause of this one."""
+    for each in list(_chain(error)):
+        if handled is not None and each.__context__ is handled:
+            each.__context__ = None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

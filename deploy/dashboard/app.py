@@ -30,6 +30,7 @@ from deploy.dashboard.series import draw
 from processors.churn.figures import figures
 from processors.churn.filters import FilterError, Filters, parse
 from processors.clickhouse import AwayError, ClickHouse, RefusedError, Rows
+from schemas.pipeline_id import pipeline_id
 from schemas.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Dashboard:
         self._clickhouse = ClickHouse(settings)
         self._pipeline = Pipeline(settings)
         self._refresher = Refresher(settings)
-        self._metrics = Metrics(self._refresher)
+        self._metrics = Metrics(self._refresher, pipeline_id(settings))
         self._limit = anyio.CapacityLimiter(_QUERIES)
 
     @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from deploy.dashboard.refresher import Refresher
+from schemas.pipeline_id import LABEL, METRIC
 
 
 class Metrics:
@@ -14,8 +15,10 @@ class Metrics:
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, refresher: Refresher) -> None:
+    def __init__(self, refresher: Refresher, pipeline: str) -> None:
+        """`pipeline`: which one this is part of (`schemas.pipeline_id`)."""
         self._registry = CollectorRegistry()
+        Gauge(METRIC, "Which pipeline this is part of", [LABEL], registry=self._registry).labels(pipeline).set(1)
         self._seconds = Histogram(
             "pushtokens_dashboard_query_seconds", "Time of one churn query", ["metric"], registry=self._registry
         )

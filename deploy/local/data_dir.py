@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-_LOCK: Final = "up.lock"
+LOCK: Final = "up.lock"
 _PATIENCE: Final = 3.0  # seconds: a killed `up` and its children may be gone a moment later
 
 
@@ -29,7 +29,7 @@ class DataDir:
     def __enter__(self) -> Path:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            self._file = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise DataDirError(
                 f"the data directory {self.path} cannot be written ({error.strerror}): "

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from processors.compactor.reading import REASONS
 from processors.compactor.rules import DISPOSITIONS, REFUSED
 from processors.waits import AGE_BUCKETS, Wait
+from schemas.pipeline_id import LABEL, METRIC
 
 
 class Metrics:
@@ -91,6 +92,10 @@ class Metrics:
             ("partitions_standby", standby),
         ):
             self._gauges[name].set(value)
+
+    def belongs(self, pipeline: str) -> None:
+        """Say which pipeline this is part of (`schemas.pipeline_id`)."""
+        Gauge(METRIC, "Which pipeline this is part of", [LABEL], registry=self._registry).labels(pipeline).set(1)
 
     def watch_disk(self, directory: str) -> None:
         """Say with each scrape how much room there is on the disk of `directory`, where the local copies are."""

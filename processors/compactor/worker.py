@@ -29,6 +29,7 @@ from processors.compactor.writer import Step
 from processors.log_identity import LogIdentityError, TopicMissingError
 from schemas.kafka_client import client_options
 from schemas.logs import set_up
+from schemas.pipeline_id import pipeline_id
 from schemas.settings import Settings
 from schemas.topics import topics
 
@@ -64,6 +65,7 @@ class Worker:
         self._failure: BaseException | None = None
         self._reports = Reports(topics(settings).reports.name)
         self._metrics = Metrics()
+        self._metrics.belongs(pipeline_id(settings))
         self._table: Table | None = None
         self._starting: Table | None = None
         self._app: CompactorApp | None = None

@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from processors.waits import AGE_BUCKETS
+from schemas.pipeline_id import LABEL, METRIC
 
 
 class Metrics:
@@ -38,6 +39,10 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"pushtokens_sink_{name}", text, labels, registry=self._registry)
+
+    def belongs(self, pipeline: str) -> None:
+        """Say which pipeline this is part of (`schemas.pipeline_id`)."""
+        Gauge(METRIC, "Which pipeline this is part of", [LABEL], registry=self._registry).labels(pipeline).set(1)
 
     def text(self) -> bytes:
         """Everything, as Prometheus text."""

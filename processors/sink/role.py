@@ -18,6 +18,7 @@ from processors.sink.runner import Runner
 from schemas.kafka_client import client_options
 from schemas.kafka_reach import why_not
 from schemas.logs import set_up
+from schemas.pipeline_id import pipeline_id
 from schemas.settings import Settings
 from schemas.topics import topics
 
@@ -51,6 +52,7 @@ class _Role:
         self._settings = settings
         self._stop = asyncio.Event()
         self._metrics = Metrics()
+        self._metrics.belongs(pipeline_id(settings))
         self._runner: Runner | None = None
         self._waits_for = "Kafka cannot be asked yet"
 

@@ -33,7 +33,7 @@ TARGET = {"job", "instance"}  # what Prometheus adds to each sample
 
 def registries() -> list[CollectorRegistry]:
     refresher: Any = SimpleNamespace(age=lambda: None, build=None, failures=0)
-    own: list[Any] = [CompactorMetrics(), SinkMetrics(), DashboardMetrics(refresher)]
+    own: list[Any] = [CompactorMetrics(), SinkMetrics(), DashboardMetrics(refresher, "p")]
     return [REGISTRY, *(metrics._registry for metrics in own)]
 
 

@@ -92,3 +92,14 @@ async def test_a_server_that_takes_the_connection_leaves_the_login() -> None:
     said = await why_not(Settings(kafka=Kafka(bootstrap="[::1]:9092")), "test", connect)
     assert "does that port want a login" in said
     assert closed == [True]
+
+
+async def test_what_the_caller_was_handling_is_no_cause() -> None:
+    async def connect(host: str, port: int, **options: Any) -> Any:
+        raise ConnectionRefusedError(111, "refused")
+
+    try:
+        raise KafkaConnectionError("unable to bootstrap")
+    except KafkaConnectionError:
+        said = await why_not(Settings(kafka=Kafka(bootstrap="one:9092")), "test", connect)
+    assert "is it up? PUSHTOKENS_KAFKA_BOOTSTRAP says where" in said
