@@ -20,7 +20,7 @@ from processors.compactor.intake import Batch
 from processors.compactor.table import Table
 from processors.compactor.transport import Consumer, Reports, Transport
 from processors.compactor.urls import member_url, reached_at, workers_behind
-from schemas.kafka_client import client_options
+from schemas.kafka_client import client_options, member_request_ms
 from schemas.settings import Settings
 from schemas.topics import topics
 
@@ -109,7 +109,8 @@ def make_app(settings: Settings, reports: Reports, fail: Callable[[BaseException
         consumer_group_instance_id=compact.instance_id or None,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=FETCH_BYTES,
-        consumer_metadata_max_age_ms=60_000,
+        consumer_metadata_max_age_ms=10_000,  # as `following_options`
+        broker_request_timeout=member_request_ms(compact.session_timeout) / 1000,
         broker_client_id=f"{settings.kafka.client_id}-compact",
         broker_max_poll_records=4 * compact.max_batch,
         broker_session_timeout=compact.session_timeout,

@@ -27,7 +27,7 @@ from processors.compactor.transport import Reports
 from processors.compactor.urls import member_url, reached_at
 from processors.compactor.writer import Step
 from processors.log_identity import LogIdentityError, TopicMissingError
-from schemas.kafka_client import client_options
+from schemas.kafka_client import following_options
 from schemas.logs import set_up
 from schemas.pipeline_id import pipeline_id
 from schemas.settings import Settings
@@ -121,7 +121,7 @@ class Worker:
 
     async def _work(self) -> None:
         settings = self._settings
-        options = client_options(settings, "compact")
+        options = following_options(settings, "compact")
         table = Table(settings, options, open_store(settings), self._reports, self._metrics, self._step, fail=self.fail)
         self._starting = table
         try:

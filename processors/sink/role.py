@@ -15,7 +15,7 @@ from processors.log_identity import LogIdentityError, TopicMissingError, read_lo
 from processors.sink.health import make_server
 from processors.sink.metrics import Metrics
 from processors.sink.runner import Runner
-from schemas.kafka_client import client_options
+from schemas.kafka_client import client_options, following_options
 from schemas.kafka_reach import why_not
 from schemas.logs import set_up
 from schemas.pipeline_id import pipeline_id
@@ -98,7 +98,7 @@ class _Role:
 
     async def _log_id(self) -> str | None:
         """The identity of `reports`, as soon as Kafka says it; None: stopped before that."""
-        options, topic = client_options(self._settings, "sink"), topics(self._settings).reports.name
+        options, topic = following_options(self._settings, "sink"), topics(self._settings).reports.name
         while not self._stop.is_set():
             try:
                 return await read_log_id(options, topic)

@@ -22,7 +22,7 @@ from processors.sink.metrics import Metrics
 from processors.sink.rows import Log, row_maker
 from processors.sink.source import Lease, Source
 from processors.sink.watch import Watch
-from schemas.kafka_client import client_options
+from schemas.kafka_client import following_options
 from schemas.settings import Settings
 from schemas.topics import topics
 
@@ -41,7 +41,7 @@ class Runner(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     def __init__(self, settings: Settings, log_id: str, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
-        self._options = client_options(settings, "sink")
+        self._options = following_options(settings, "sink")
         self._topic = topics(settings).reports.name
         self._log_id = log_id
         self._source = Source(self._options, settings.sink, self._topic, log_id)

@@ -19,6 +19,7 @@ from processors.fetched import Fetched, read_by_ours
 from processors.group_offsets import GroupOffsets
 from processors.sink.landing import LostLeaseError
 from processors.sink.mark import Resume, resume
+from schemas.kafka_client import member_request_ms
 from schemas.settings import Sink
 
 logger: Final = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Source:
         self._group = settings.group
         self._offsets = GroupOffsets(options, settings.group, topic)
         self._consumer = AIOKafkaConsumer(
-            **options,
+            **{**options, "request_timeout_ms": member_request_ms(settings.session_timeout)},
             group_id=settings.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
