@@ -12,7 +12,7 @@ from deploy.role_targets import ROLES
 from schemas.settings import Settings
 from schemas.settings_source import CONFIG, read_settings
 from schemas.topics import topics
-from tests.unit.deploy_files.files import DEFAULTS, DEPLOY, KUBERNETES, OVERLAYS, PORTS, compose, objects, overlay, walk
+from tests.unit.deploy_files.files import DEPLOY, KUBERNETES, OVERLAYS, PORTS, compose, objects, overlay, walk
 from tests.unit.deploy_files.kustomize import Manifest
 from tests.unit.deploy_files.test_kubernetes_roles import COMPONENT, NAME, OPERATORS, both
 
@@ -75,19 +75,34 @@ def test_clickhouse_is_where_and_what_the_settings_say() -> None:
     name = installation["metadata"]["name"]
     assert CARRIER.clickhouse.replicated and CARRIER.clickhouse.cluster == cluster["name"]
     assert cluster["layout"]["replicasCount"] >= 2
-    port = DEFAULTS.clickhouse.port
-    assert CARRIER.clickhouse.url == f"http://chi-{name}-{cluster['name']}-0-0:{port}"
+    tls = installation["spec"]["configuration"]["settings"]
+    port = tls["https_port"]
+    assert CARRIER.clickhouse.url == f"https://chi-{name}-{cluster['name']}-0-0:{port}"
     user = CARRIER.clickhouse.user
     assert {key.partition("/")[0] for key in installation["spec"]["configuration"]["users"]} == {user}
     (dashboard,) = (each for each in overlay("carrier") if each["metadata"]["name"] == "pushtokens-dashboard"
                     and each["kind"] == "Deployment")  # fmt: skip
     env = {e["name"]: e["value"] for e in dashboard["spec"]["template"]["spec"]["containers"][0]["env"]}
-    assert env["PUSHTOKENS_CLICKHOUSE_URL"] == f"http://clickhouse-{name}:{port}"
+    service = carrier("Service")["clickhouse"]["spec"]
+    assert env["PUSHTOKENS_CLICKHOUSE_URL"] == f"https://clickhouse:{port}"
+    assert (service["ports"][0]["port"], service["selector"]["clickhouse.altinity.com/chi"]) == (port, name)
     (keeper,) = carrier("ClickHouseKeeperInstallation").values()
     (node,) = installation["spec"]["configuration"]["zookeeper"]["nodes"]
     assert node["host"] == f"keeper-{keeper['metadata']['name']}"
     (keepers,) = keeper["spec"]["configuration"]["clusters"]
     assert keepers["layout"]["replicasCount"] == 3
+
+
+def test_clickhouse_has_its_certificate_where_it_looks_for_it() -> None:
+    (installation,) = carrier("ClickHouseInstallation").values()
+    tls = installation["spec"]["configuration"]["settings"]
+    (template,) = installation["spec"]["templates"]["podTemplates"]
+    (container,) = template["spec"]["containers"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume["secret"] for volume in template["spec"]["volumes"]}
+    for name in ("certificateFile", "privateKeyFile"):
+        folder, _, file = tls[f"openSSL/server/{name}"].rpartition("/")
+        assert file in {item["path"] for item in volumes[mounts[folder]]["items"]}
 
 
 def test_clickhouse_is_of_one_version_everywhere() -> None:
@@ -146,7 +161,7 @@ def keys_of_secrets(name: str) -> Iterator[tuple[str, str]]:
 
 def referred(value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
-        if {"name", "key"} <= set(value) and value["name"].startswith("pushtokens-secrets"):
+        if {"name", "key"} <= set(value):
             yield value["name"], value["key"]
         for inner in value.values():
             yield from referred(inner)
@@ -159,7 +174,10 @@ def test_the_example_secret_has_every_key_and_no_value() -> None:
     example = yaml.safe_load((KUBERNETES / "secret.example.yaml").read_text(encoding="utf-8"))
     wanted = {key for name in OVERLAYS for key in keys_of_secrets(name)}
     secret = example["metadata"]["name"]
-    assert wanted == {(secret, key) for key in example["stringData"]}
+    assert {pair for pair in wanted if pair[0] == secret} == {(secret, key) for key in example["stringData"]}
+    # The others hold certificates: the manual says who makes them.
+    manual = (DEPLOY.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
+    assert {name for name, _ in wanted if name not in manual} == set()
     assert example["metadata"]["namespace"] == "pushtokens"
     values = {key: value for key, value in example["stringData"].items() if key != "kafka-username"}
     assert set(values.values()) == {"REPLACE-ME"}
@@ -231,8 +249,11 @@ def test_policies_of_the_engines_select_the_pods_that_the_operators_make() -> No
     (listener,) = carrier("Kafka")[kafka]["spec"]["kafka"]["listeners"]
     let_in = [roles_of(peer["podSelector"]) for peer in listener["networkPolicyPeers"] if "podSelector" in peer]
     assert roles_of(found["pushtokens-to-kafka"]["podSelector"]) in let_in
-    (by_http, *_) = found["clickhouse"]["ingress"]
-    assert roles_of(by_http["from"][0]["podSelector"]) == roles_of(found["pushtokens-to-clickhouse"]["podSelector"])
+    (by_https, *_) = found["clickhouse"]["ingress"]
+    assert [port["port"] for port in by_https["ports"]] == [
+        port["port"] for port in found["pushtokens-to-clickhouse"]["egress"][0]["ports"]
+    ]
+    assert roles_of(by_https["from"][0]["podSelector"]) == roles_of(found["pushtokens-to-clickhouse"]["podSelector"])
 
 
 def test_prometheus_reads_every_role_and_calls_the_job_by_its_name() -> None:
@@ -253,7 +274,7 @@ def test_fields_of_operators_are_among_those_that_were_checked() -> None:
         if each["apiVersion"].partition("/")[0] in OPERATORS and each["kind"] != "PrometheusRule"
         for path, _ in walk(each)
         # Free text of the user's: Kafka's own names, labels, ClickHouse's users.
-        if not any(part in path for part in (".config.", "metadata.", "matchLabels.", ".users."))
+        if not any(part in path for part in (".config.", "metadata.", "matchLabels.", ".users.", ".settings."))
     }
     assert used - known == set()
     assert {line.split(" ")[1] for line in known} == {line.split(" ")[1] for line in used}

@@ -235,14 +235,21 @@ def test_mounts_are_what_there_is(name: str) -> None:
 
 
 @both
-def test_the_authority_of_kafka_is_mounted_where_the_settings_look(name: str, secret: Path) -> None:
+def test_authorities_are_mounted_where_the_settings_look(name: str, secret: Path) -> None:
     for each in containers(name):
-        if (path := settings_of(each, name, secret).kafka.tls_ca_file) and each.role != "dashboard":
-            mounts = {m["mountPath"]: m["name"] for m in each.container["volumeMounts"]}
-            volume = next(v for v in each.pod["volumes"] if v["name"] == mounts[path.rpartition("/")[0]])
-            cluster = next(iter(objects(name, "Kafka")))
-            assert volume["secret"]["secretName"] == f"{cluster}-cluster-ca-cert"
-            assert path.endswith("/ca.crt")
+        settings = settings_of(each, name, secret)
+        mounts = {m["mountPath"]: m["name"] for m in each.container["volumeMounts"]}
+        volumes = {volume["name"]: volume for volume in each.pod["volumes"]}
+        for path, secret_name, roles in (
+            (settings.kafka.tls_ca_file, "push-token-cluster-ca-cert", {"init", "ingest", "compact", "sink"}),
+            (settings.clickhouse.tls_ca_file, "clickhouse-tls", {"init", "sink", "dashboard"}),
+        ):
+            if path and each.role in roles:
+                folder, _, file = path.rpartition("/")
+                source = volumes[mounts[folder]]["secret"]
+                assert (source["secretName"], file) == (secret_name, "ca.crt")
+    for cluster in objects(name, "Kafka"):
+        assert f"{cluster}-cluster-ca-cert" == "push-token-cluster-ca-cert"
 
 
 def selected(name: str, selector: Any) -> set[str]:
@@ -256,7 +263,7 @@ def selected(name: str, selector: Any) -> set[str]:
 
 @both
 def test_services_and_budgets_select_their_role(name: str) -> None:
-    services = objects(name, "Service")
+    services = {key: each for key, each in objects(name, "Service").items() if key.startswith("pushtokens-")}
     assert set(services) == {f"pushtokens-{part}" for part in ("ingest", "compact", "lookup", "dashboard")}
     for each in services.values():
         (role,) = selected(name, each["spec"]["selector"])
