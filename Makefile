@@ -17,7 +17,7 @@ run: .venv  ## the whole pipeline in the foreground, engines included (Ctrl-C st
 	@$(BIN)/pushtokens up
 
 .PHONY: test
-test: .venv check unit integration fuzz faults browser  ## everything that CI runs
+test: .venv check unit integration fuzz faults cluster browser  ## everything that CI runs
 
 .PHONY: check
 check: .venv  ## format, lint, types, generated documents, deploy files
@@ -32,7 +32,7 @@ check: .venv  ## format, lint, types, generated documents, deploy files
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose/compose.yaml
 	$(BIN)/pytest tests/unit/deploy_files
 
-.PHONY: unit integration fuzz faults browser
+.PHONY: unit integration fuzz faults cluster browser
 unit: .venv  ## offline tests (about 2 minutes)
 	$(BIN)/pytest tests/unit
 integration: .venv  ## against real Kafka and the real ClickHouse engine
@@ -41,6 +41,8 @@ fuzz: .venv  ## thousands of requests nobody meant, and the table in docs/http-a
 	$(BIN)/pytest tests/fuzz
 faults: .venv  ## kill -9, broker down, frozen processes: the short form
 	$(BIN)/pytest tests/faults
+cluster: .venv  ## three brokers, two workers of each role, and what befalls them: the short form (about 3 minutes)
+	$(BIN)/pytest tests/cluster
 
 browser: .venv  ## the dashboard in a real Chromium
 	$(BIN)/pytest tests/browser

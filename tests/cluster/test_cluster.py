@@ -14,10 +14,13 @@ from tests.cluster.stage import Stage, staged
 from tests.poll import elapse_async
 
 SOAK = bool(os.environ.get("SOAK"))
-PAUSE_SECONDS = 15.0  # past the broker's session of 9 s: the others lead its partitions
+ROUNDS = 3 if SOAK else 1
+AWAY_SECONDS = 15.0  # past the broker's session of 9 s: the others lead its partitions
+PAUSE_SECONDS = 75.0 if SOAK else 15.0  # also past every request's time
 
-BROKER_LOST = Gaps(ingest=10.0, partition=40.0, lookup=60.0, sink=60.0)
-BROKER_STOPPED = Gaps(ingest=10.0, partition=40.0, lookup=60.0, sink=60.0)
+# Measured on a quiet machine: half of it at most (docs/cluster.md). Kafka alone needs 9 s to give a broker up.
+BROKER_LOST = Gaps(ingest=25.0, partition=40.0, lookup=60.0, sink=60.0)
+BROKER_STOPPED = Gaps(ingest=15.0, partition=30.0, lookup=60.0, sink=60.0)
 
 
 async def kill_leader(stage: Stage) -> None:
@@ -25,7 +28,7 @@ async def kill_leader(stage: Stage) -> None:
     brokers, topic = stage.brokers, topics(stage.settings).reports.name
     victim = await brokers.leader_of(topic, 0)
     await asyncio.to_thread(brokers.kill, victim)
-    await elapse_async(PAUSE_SECONDS, "the others take over")
+    await elapse_async(AWAY_SECONDS, "the others take over")
     assert await brokers.leader_of(topic, 0) != victim
     await asyncio.to_thread(brokers.restart, victim)
 
@@ -48,10 +51,11 @@ async def pause_leader(stage: Stage) -> None:
         stage.brokers.resume(victim)
 
 
-@pytest.mark.timeout(600)
-async def test_brokers_come_and_go(tmp_path: Path, say: Callable[[str], None]) -> None:
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("number", range(ROUNDS))
+async def test_brokers_come_and_go(tmp_path: Path, say: Callable[[str], None], number: int) -> None:
     async with staged(tmp_path, say) as stage:
-        await stage.during("a leader is killed", kill_leader(stage), BROKER_LOST)
-        await stage.during("all brokers are rolled", roll_brokers(stage), BROKER_STOPPED)
-        await stage.during("a leader is paused", pause_leader(stage), BROKER_LOST)
+        await stage.during(f"round {number}: a leader is killed", kill_leader(stage), BROKER_LOST)
+        await stage.during(f"round {number}: all brokers are rolled", roll_brokers(stage), BROKER_STOPPED)
+        await stage.during(f"round {number}: a leader is paused", pause_leader(stage), BROKER_LOST)
         await stage.account()

@@ -14,7 +14,7 @@ from tests.poll import elapse_async
 
 ROUNDS = 3
 TOGETHER_SECONDS = 8.0  # both versions, or three workers, side by side
-WORKERS_MOVE = Gaps(ingest=5.0, partition=5.0, lookup=45.0, sink=60.0)
+WORKERS_MOVE = Gaps(ingest=10.0, partition=20.0, lookup=45.0, sink=60.0)
 
 
 async def come_and_go(stage: Stage, role: str) -> None:
