@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from deploy.local.kafka import LocalKafka, new_cluster_id
@@ -109,7 +110,16 @@ class Brokers:
 
     def restart(self, number: int) -> None:
         """Start one again, and wait until it answers."""
-        launch(lambda: self.nodes[number].start(START_SECONDS))
+        self.spawn(number)
+        self.wait_ready(number)
+
+    def spawn(self, number: int) -> None:
+        """Start one again; does not wait (of two that were away, one alone never answers)."""
+        launch(self.nodes[number].spawn)
+
+    def wait_ready(self, number: int) -> None:
+        """Wait until one answers."""
+        self.nodes[number].wait_ready(START_SECONDS)
 
     def pause(self, number: int) -> None:
         """SIGSTOP: its connections stay, nothing is answered."""
@@ -144,6 +154,11 @@ class Brokers:
         """The node that a consumer group's members speak to."""
         async with self._admin() as admin:
             return int(await admin.find_coordinator(group))
+
+    async def configure(self, topic: str, config: dict[str, str]) -> None:
+        """Give a topic exactly these configs."""
+        async with self._admin() as admin:
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
 
     async def wait_in_sync(self, seconds: float = IN_SYNC_SECONDS) -> None:
         """Wait until every partition of every topic, Kafka's own too, has a leader and all three replicas in sync."""

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 # The long form alone (`make soak`): an hour of it.
-collect_ignore = [] if os.environ.get("SOAK") else ["test_cluster_cut.py", "test_cluster_workers.py"]
+LONG = ["test_cluster_cut.py", "test_cluster_few.py", "test_cluster_workers.py"]
+collect_ignore = [] if os.environ.get("SOAK") else LONG
 
 
 @pytest.fixture
