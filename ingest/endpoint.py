@@ -164,7 +164,10 @@ class Endpoint:
             return reading
         assert refusal is not None and call.reading is not None
         _count_absent(call.reading)
-        raise refusal
+        try:
+            raise refusal
+        finally:
+            del refusal  # it holds this frame, which would hold it, and the body, until the collector comes
 
     async def _refuse(self, call: Call, error: RefusedError, send: Send) -> None:
         if error.status in RECORDED:

@@ -52,9 +52,11 @@ class Connection(HttpToolsProtocol):
             self._refuse(503, "busy", "too many connections", linger=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The end."""
+        """The end. Nothing may stay in a circle of references: the collector comes by too seldom (`ingest.server`)."""
         self._release()
         super().connection_lost(exc)
+        self.pipeline.clear()
+        self.cycle = None  # type: ignore[assignment]
 
     def sweep(self, now: float) -> None:
         """Called by the server several times a second: act on a deadline that has passed at `now` (loop time, s)."""
@@ -137,10 +139,11 @@ class Connection(HttpToolsProtocol):
         if self._in_body:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-            task = cast(IngressCycle, self.cycle).task
-            if getcoroutinestate(cast(Any, task.get_coro())) == CORO_CREATED:
-                task.cancel()  # a GET reads no body, and would report
-                self.tasks.discard(task)
+            cycle = cast(IngressCycle, self.cycle)
+            if getcoroutinestate(cast(Any, cycle.task.get_coro())) == CORO_CREATED:
+                cycle.task.cancel()  # a GET reads no body, and would report
+                self.tasks.discard(cycle.task)
+                del cycle.task  # a circle too: its error holds the cycle
         self._say(status, reason, detail, linger=linger)
 
     def _say(self, status: int, reason: str, detail: str, *, linger: bool = True) -> None:
