@@ -107,7 +107,8 @@ class IngressProtocol(Connection):
         if name == b"host":
             self._hosts += 1
         elif name == b"content-length":
-            self._length = int(value[:20]) if value.isdigit() else 0
+            digits = value.strip(b" \t").lstrip(b"0")  # the parser takes spaces behind it, and zeros in front
+            self._length = int(digits[:20]) if digits.isdigit() else 0
         elif name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"
         elif self._coded or value.strip().lower() != b"chunked":

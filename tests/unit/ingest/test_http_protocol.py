@@ -328,3 +328,19 @@ def test_shutting_down_closes_idle_connections_and_finishes_busy_ones(loop: asyn
     assert busy.statuses == [200] and busy.transport.is_closing()
     assert b"connection: close" in busy.transport.written
     busy.end()
+
+
+@pytest.mark.parametrize("length", [b"15", b"15 ", b"15\t", b"0" * 30 + b"15"])
+def test_a_body_after_an_upgrade_is_read_however_its_length_is_written(
+    loop: asyncio.AbstractEventLoop, length: bytes
+) -> None:
+    line = Line(loop)
+    line.feed(
+        b"POST /token/?selector=s HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: "
+        + length
+        + b"\r\n\r\ntoken_calls=abc"
+    )
+    assert line.statuses == [200]
+    (message,) = line.bench.sink.messages
+    assert b'"token":"abc"' in message.value
+    line.end()
