@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-CODE := schemas ingest processors deploy tests benchmarks
+CODE := schemas ingest processors deploy tests benchmarks examples
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
