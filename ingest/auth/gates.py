@@ -10,7 +10,6 @@ import msgspec
 from ingest.auth.accounts import HASHES, Accounts, OneAccount
 from ingest.auth.basic_gate import BasicGate
 from ingest.auth.callback import CallbackAccounts, CallbackError
-from ingest.auth.declared import personal
 from ingest.auth.digest_gate import DigestGate
 from ingest.auth.external_gate import ExternalGate
 from ingest.auth.htdigest import UsersError
@@ -48,9 +47,8 @@ def gates(templates: Iterable[Compiled], settings: Ingest) -> dict[str, Gate]:
 
 
 def with_nonce_key(settings: Settings) -> Settings:
-    """The settings with a key for the nonces of all workers: a random one, if the operator has none and there are
-    accounts whose passwords could not serve as one."""
-    needed = any(template.auth == "digest" and personal(template) for template in settings.templates)
+    """The settings with a key for the nonces of all workers: a random one, if the operator has none."""
+    needed = any(template.auth == "digest" for template in settings.templates)
     if settings.ingest.auth_nonce_key or not needed:
         return settings
     log.warning("several instances of this ingress need one ingest.auth_nonce_key; this one has a key of its own")
@@ -71,9 +69,8 @@ def _gate(template: Compiled, settings: Ingest) -> Gate:
         raise TemplateError(template.name, str(error)) from None
     if template.auth == "basic":
         return BasicGate(template, accounts)
-    # The password of all is known wherever the template is; those of accounts are not.
-    shared = template.auth_secrets[0].reveal() if template.auth_secrets else secrets.token_hex(32)
-    key = settings.auth_nonce_key.reveal() or shared
+    # Nothing made of a password: whoever asks gets a challenge, and could guess at leisure what signed its nonce.
+    key = settings.auth_nonce_key.reveal() or secrets.token_hex(32)
     return DigestGate(template, accounts, Nonces(key.encode(), template.name, settings.nonce_timeout))
 
 

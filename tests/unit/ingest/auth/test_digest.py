@@ -174,11 +174,12 @@ async def test_a_nonce_of_another_request_is_stale() -> None:
 
 
 async def test_workers_and_instances_take_each_others_nonces(users: Path) -> None:
-    """By the key of the settings, or the password that all share; else each has a key of its own."""
+    """By the key of the settings; else each has a key of its own."""
     people = {"auth": "digest", "auth_users_file": str(users)}
     key = Secret("a key for all")
     for template, settings, same in (
-        (ONE, {}, True),
+        (ONE, {"auth_nonce_key": key}, True),
+        (ONE, {}, False),
         (people, {"auth_nonce_key": key}, True),
         (people, {}, False),
     ):

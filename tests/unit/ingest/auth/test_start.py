@@ -33,16 +33,19 @@ def test_settings_that_cannot_be_used(template: Template, said: str, capsys: pyt
 
 
 def test_a_key_for_the_nonces_of_all_workers(tmp_path: Path) -> None:
-    """At random where nothing else could be one, and told; the operator's own is kept."""
+    """At random, and told; the operator's own is kept. Never the password of all: any challenge would give it away to
+    who guesses it."""
     users = tmp_path / "users"
     users.write_text(f"a:push-token:{ha1('MD5', 'a', 'b')}\n")
     people = Template(name="t", url=URL, auth="digest", auth_users_file=str(users))
-    one, other = (with_nonce_key(settings_of(people)).ingest.auth_nonce_key for _ in range(2))
-    assert one and other and one != other
+    shared = Template(name="t", url=URL, auth="digest", auth_username="a", auth_password=Secret("b"))
+    for template in (people, shared):
+        one, other = (with_nonce_key(settings_of(template)).ingest.auth_nonce_key for _ in range(2))
+        assert one and other and one != other
     own = settings_of(people, auth_nonce_key=Secret("own"))
     assert with_nonce_key(own) is own
-    shared = settings_of(Template(name="t", url=URL, auth="digest", auth_username="a", auth_password=Secret("b")))
-    assert with_nonce_key(shared) is shared
+    basic = settings_of(Template(name="t", url=URL, auth="basic", auth_username="a", auth_password=Secret("b")))
+    assert with_nonce_key(basic) is basic
 
 
 def test_open_templates_have_no_gate() -> None:
