@@ -60,8 +60,8 @@ async def settle(settings: Settings, load: Load) -> str:
 
 
 async def _right(settings: Settings) -> None:
-    """Kafka has each transaction's end written to one partition after the other, once it has said that it is committed: the
-    offset may be seen at the end of the log a moment before the last states are."""
+    """Kafka says that a transaction is committed, and then writes its end to one partition after the other: the offset
+    may be seen at the end of the log a moment before the last states are."""
     end = time.monotonic() + VISIBLE_SECONDS
     while wrong := await differences(settings):
         assert time.monotonic() < end, wrong
