@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, str]] = {
     "release": "deploy.cli.release",
     "rebuild": "deploy.cli.rebuild",
     "adopt-log": "deploy.cli.adopt_log",
+    "repartition": "deploy.cli.repartition",
 }
 
 

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from deploy.cli.kafka import said
 from deploy.simulate.connection import Target, target
 from deploy.simulate.driver import AbandonedError, Drive, Driver
 from deploy.simulate.fleet import Plan, requests
@@ -81,7 +82,7 @@ def _play(arguments: argparse.Namespace, settings: Settings, where: Target, reco
         print(f"pushtokens simulate: {error}", file=sys.stderr)
         return 1
     except (KafkaError, TimeoutError) as error:
-        print(f"pushtokens simulate: Kafka at {settings.bootstrap}: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"pushtokens simulate: {said(settings, error)}", file=sys.stderr)
         return 1
     except AbandonedError as error:
         report["broken_off"] = str(error)

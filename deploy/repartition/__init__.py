@@ -1,0 +1,1 @@
+"""Moving to topics with more partitions (docs/repartition.md)."""
