@@ -18,6 +18,13 @@ from schemas.topic_promises import broken_topics, topic_promises
 
 PUBLISHED: Final = Path(__file__).resolve().parent / "published"
 _TOPICS: Final = "topics"
+_TOPIC_OF: Final = {
+    "report": "reports",
+    "latest": "latest",
+    "change": "changes",
+    "rejected": "rejected",
+    "removed": "removals",
+}
 _HELP: Final = (
     "What was published stays; a later version only adds optional fields (CONTRIBUTING.md, Changing a record).\n"
 )
@@ -46,22 +53,40 @@ def broken(promised: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return found
 
 
+def still_broken(older: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What `now` breaks of an older version on topics that still have their old name: its readers are there, too."""
+    topics = {
+        record: topic
+        for record, topic in _TOPIC_OF.items()
+        if older[_TOPICS][topic]["address"] == now[_TOPICS].get(topic, {}).get("address")
+    }
+    kept = {record: older[record] | {"$id": now[record]["$id"]} for record in topics if record in now}
+    return broken(kept | {_TOPICS: {topic: older[_TOPICS][topic] for topic in topics.values()}}, now)
+
+
 def main(arguments: list[str]) -> int:
     """Exit code 0: nothing is broken (and, with `--publish`, all of it is promised now); 1: something is."""
-    directory = PUBLISHED / str(SCHEMA_VERSION)
-    promised, now = published(directory), current()
-    if not promised and "--publish" not in arguments:
+    promised = {int(path.name): published(path) for path in PUBLISHED.iterdir() if path.name.isdigit()}
+    now = current()
+    if SCHEMA_VERSION not in promised and "--publish" not in arguments:
         sys.stderr.write(f"version {SCHEMA_VERSION} was never published: python -m schemas.compatibility --publish\n")
         return 1
-    if wrong := broken(promised, now):
+    wrong = broken(promised.pop(SCHEMA_VERSION, {}), now)
+    for version, older in sorted(promised.items()):
+        wrong += [f"version {version}, whose topic it still is: {line}" for line in still_broken(older, now)]
+    if wrong:
         sys.stderr.write("".join(f"incompatible: {line}\n" for line in wrong) + _HELP)
         return 1
     if "--publish" in arguments:
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, document in now.items():
-            text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-            (directory / f"{name}.json").write_text(text, encoding="utf-8")
+        _publish(PUBLISHED / str(SCHEMA_VERSION), now)
     return 0
+
+
+def _publish(directory: Path, now: dict[str, Any]) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, document in now.items():
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        (directory / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.records import Change, Latest, Pair, Rejected, Removed, Report, Slot, Source
+from schemas.records import SCHEMA_VERSION, Change, Latest, Pair, Rejected, Removed, Report, Slot, Source
 
 RECORDS: Final[dict[str, type[msgspec.Struct]]] = {
     "report": Report,
@@ -26,7 +26,7 @@ def record_schema(name: str) -> dict[str, Any]:
     (reference,), parts = msgspec.json.schema_components([record], ref_template="#/$defs/{name}")
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:push-token-pipeline:{name}:1",
+        "$id": f"urn:push-token-pipeline:{name}:{SCHEMA_VERSION}",
         "$ref": reference["$ref"],
         "$defs": parts,
     }

@@ -258,6 +258,40 @@ def test_a_compatible_type_passes_and_is_promised_once_published(
     assert "latest: locale: the field is gone" in capsys.readouterr().err
 
 
+def versions(monkeypatch: pytest.MonkeyPatch, root: Path, prefix: str) -> None:
+    """Version 1 is published, and the types are those of version 2, on topics with this prefix."""
+    monkeypatch.setattr(compatibility, "PUBLISHED", root)
+    assert compatibility.main(["--publish"]) == 0
+    now = compatibility.current()
+    for name, document in now.items():
+        if name == "topics":
+            for role, topic in document.items():
+                topic["address"] = f"{prefix}.{role}"
+        else:
+            document["$id"] = document["$id"].removesuffix("1") + "2"
+    del now["change"]["$defs"]["Change"]["properties"]["slot"]
+    monkeypatch.setattr(compatibility, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(compatibility, "current", lambda: now)
+
+
+def test_a_new_version_on_topics_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    versions(monkeypatch, tmp_path, "tokens-2")
+    assert compatibility.main(["--check"]) == 1, "it is to be published first"
+    assert compatibility.main(["--publish"]) == 0
+    assert compatibility.main(["--check"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]
+
+
+def test_a_new_version_cannot_break_the_old_ones_topics(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    versions(monkeypatch, tmp_path, "push-token")
+    assert compatibility.main(["--publish"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "incompatible: version 1, whose topic it still is: change: slot: the field is gone"
+    assert len(said) == 2
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_the_checker_sees_every_field_of_every_record(name: str) -> None:
     """Take each field away, one at a time."""
