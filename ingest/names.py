@@ -44,8 +44,10 @@ class Names(Struct, frozen=True):
 
     def key(self, name: str) -> str:
         """`name` as it is looked up: without `amp;` in front (double-escaped XML), folded where case is free."""
-        while name.startswith(AMP):
-            name = name[len(AMP) :]
+        start = 0
+        while name.startswith(AMP, start):  # cut once: a body full of them would be copied as often
+            start += len(AMP)
+        name = name[start:]
         return name.lower() if self.fold else name
 
 
