@@ -68,6 +68,8 @@ class IngressProtocol(Connection):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client will send nothing more. Returns whether the connection stays open: an answer is still due."""
+        if self.scheme == "https":
+            return False  # TLS ends as a whole here: uvloop would close all the same, and log a warning each time
         if self._owed is not None:
             return True
         if self._in_head or self._in_body or self._idle():

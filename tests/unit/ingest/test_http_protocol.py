@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -343,4 +343,17 @@ def test_a_body_after_an_upgrade_is_read_however_its_length_is_written(
     assert line.statuses == [200]
     (message,) = line.bench.sink.messages
     assert b'"token":"abc"' in message.value
+    line.end()
+
+
+@pytest.mark.parametrize(("scheme", "stays"), [("http", True), ("https", False)])
+def test_who_sends_nothing_more_still_gets_an_answer_but_not_through_tls(
+    loop: asyncio.AbstractEventLoop, scheme: Literal["http", "https"], stays: bool
+) -> None:
+    line = Line(loop)
+    line.protocol.scheme = scheme
+    line.bench.sink.held = asyncio.Event()
+    line.feed(GOOD)
+    assert line.protocol.eof_received() is stays
+    line.bench.sink.held.set()
     line.end()
