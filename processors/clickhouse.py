@@ -154,7 +154,8 @@ def _errors(doing: str) -> Iterator[None]:
         code = error.code if isinstance(error, Error) else None
         text = str(error)
         if code in AWAY_CODES or (code is None and (any(s in text for s in _AWAY_STATUSES) or "Error" in text)):
-            raise AwayError(f"ClickHouse cannot {doing} now (code {code})") from None
+            said = "" if code is None else f" (code {code})"
+            raise AwayError(f"ClickHouse cannot {doing} now{said}") from None
         raise RefusedError(doing, code, error.name if isinstance(error, Error) else None, text) from None
     except (OSError, TimeoutError) as error:
         look_at_tls(error)

@@ -64,7 +64,7 @@ class ClickHouse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Compact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The compactor (design.md section 5). Times in seconds unless named."""
+    """The compactor. Times in seconds unless named."""
 
     group: TopicPart = "push-token-compactor"
     store: Literal["rocksdb", "memory"] = "rocksdb"
@@ -92,7 +92,7 @@ class Lookup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Sink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The ClickHouse sink (design.md section 6). Times in seconds, sizes in bytes."""
+    """The ClickHouse sink. Times in seconds, sizes in bytes."""
 
     group: TopicPart = "push-token-sink"
     host: str = "127.0.0.1"
@@ -140,9 +140,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of all roles; read once at start and passed in."""
 
     data_dir: Annotated[str, Meta(min_length=1)] = "data"
-    partitions: Annotated[int, Meta(ge=0, le=10_000)] = 0  # 0: 4 embedded, 8 external (design.md section 2)
+    partitions: Annotated[int, Meta(ge=0, le=10_000)] = 0  # 0: 4 embedded, 8 external
     replication_factor: Annotated[int, Meta(ge=0, le=32)] = 0  # 0: 1 embedded, 3 external
-    templates: tuple[Template, ...] = ()  # none: the built-in ones (design.md section 3)
+    templates: tuple[Template, ...] = ()  # none: the built-in ones
     kafka: Kafka = field(default_factory=Kafka)
     clickhouse: ClickHouse = field(default_factory=ClickHouse)
     ingest: Ingest = field(default_factory=Ingest)

@@ -27,7 +27,7 @@ class Template(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     content_type: str = ""
     method: Literal["", "GET", "POST", "PUT", "DELETE"] = ""
     auth: Literal["none", "parameter", "path", "header", "basic", "digest", "signed", "external"] = "none"
-    auth_username: str = ""  # the app's AuthUsername, which answers a Digest challenge (companions.md)
+    auth_username: str = ""  # the app's AuthUsername, which answers a Digest challenge
     auth_password: Secret = field(default_factory=Secret)  # AuthPassword, or the shared secret
     auth_previous_password: Secret = field(default_factory=Secret)  # still taken while apps learn the new one
     auth_parameter: str = ""  # the name that carries the shared secret, the signature or the password
@@ -44,10 +44,10 @@ class Template(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Ingest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The public HTTP endpoint. Sizes in bytes, times in seconds."""
 
-    host: str = "0.0.0.0"  # design.md section 2: the one role that binds all interfaces
+    host: str = "0.0.0.0"  # the one role that binds all interfaces: phones must reach it
     port: Port = 8080
     workers: Positive = 1
-    confirm_timeout: Seconds = 1.5  # 503 within 2 s (issue 3), less the time to answer
+    confirm_timeout: Seconds = 1.5  # 503 within 2 s, less the time to answer
     stuck_after: Seconds = 6.0  # then a new producer; beyond `compact.late_after`, so that what it still writes is late
     drain_timeout: Seconds = 10.0
     retry_after: Positive = 5  # least of what 429 and 503 ask for, up to twice that; an outage here takes a few seconds
@@ -77,7 +77,7 @@ class Ingest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     idle_timeout: Seconds = 60.0
     nonce_timeout: Seconds = 300.0  # HTTP Digest: how long a challenge may be answered (RFC 7616 section 5.4)
     auth_nonce_key: Secret = field(default_factory=Secret)  # signs Digest nonces; one for all instances
-    auth_timeout: Seconds = 1.5  # of an external check or a callback: within the 2 s of a 503 (issue 3)
+    auth_timeout: Seconds = 1.5  # of an external check or a callback: within the 2 s of a 503
     auth_concurrency: Positive = 64  # questions to a service or a callback at once, by template and worker
     auth_yes_seconds: Seconds = 300.0  # how long a yes of an external check counts: so late does a new password
     auth_no_seconds: Seconds = 10.0  # and a no; short, so that a new account does not wait

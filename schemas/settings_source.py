@@ -28,11 +28,24 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: a file that cannot be read, an unknown name, or a value of the wrong type or range.
     """
-    tree = _read_toml(environ[CONFIG]) if environ.get(CONFIG) else {}
+    path = environ.get(CONFIG)
+    tree = _read_toml(path) if path else {}
     for name, text in sorted(environ.items()):
         if name.startswith(PREFIX) and name != CONFIG:
             _place(tree, name, text)
-    return _convert(tree)
+    try:
+        return _convert(tree)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}" if path and _is_of(path, str(error)) else str(error)) from None
+
+
+def _is_of(path: str, text: str) -> bool:
+    """Whether the file alone, without any variable, gives this error."""
+    try:
+        _convert(_read_toml(path))
+    except SettingsError as error:
+        return str(error) == text
+    return False
 
 
 def _read_toml(path: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from deploy.cli.churn_output import as_json, show_list, show_table
 from deploy.dashboard.csv_text import csv_text
+from deploy.hint import hint
+from deploy.local import probe
 from processors.churn.figures import figures
 from processors.churn.filters import PLATFORMS, SLOTS, FilterError, Filters, parse
 from processors.churn.metrics import METRICS
@@ -24,6 +26,7 @@ EXAMPLES = """\
   pushtokens churn --html churn.html                      all charts in one file that needs no network"""
 
 _NO_TABLE = (60, 81)  # UNKNOWN_TABLE, UNKNOWN_DATABASE (src/Common/ErrorCodes.cpp)
+_BEHIND = ("pushtokens_sink_lag_records", "pushtokens_sink_buffered_bytes")
 _TERMINAL_DAYS = 14
 _PAGE_DAYS = 90
 
@@ -60,9 +63,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     try:
         build = _refreshed(settings, force=arguments.rebuild)
         with ClickHouse(settings) as clickhouse:
-            return _answer(arguments, clickhouse, filters, build)
+            code = _answer(arguments, clickhouse, filters, build)
+        _say_what_is_missing(settings)
+        return code
     except AwayError as error:
-        return _fail(f"{error}: is it up at {settings.clickhouse_url}?", 1)
+        return _fail(f"{error}: is it up at {settings.clickhouse_url}?{hint(settings)}", 1)
     except RefusedError as error:
         if error.code in _NO_TABLE:
             return _fail("the ClickHouse schema is missing or old: run `pushtokens init`", 1)
@@ -112,6 +117,15 @@ def _refreshed(settings: Settings, *, force: bool) -> Build:
         if last_build(clickhouse) is None and sys.stderr.isatty():
             print("computing the roll-ups for the first time …", file=sys.stderr)
         return refresh(clickhouse)
+
+
+def _say_what_is_missing(settings: Settings) -> None:
+    """Right after many reports the sink is still writing them: these figures are then not the last word."""
+    answer = probe.get(probe.Target("sink", settings.sink.host, settings.sink.port), "/metrics")
+    samples = probe.parse(answer[1]) if answer and answer[0] == 200 else []
+    behind = sum(value for name, _, value in samples if name in _BEHIND)
+    if behind:
+        print("note: the sink is still writing reports into ClickHouse: run this again with --rebuild", file=sys.stderr)
 
 
 def _fail(text: str, code: int) -> int:

@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
     from deploy.barrier import UnfinishedError
     from deploy.cli.kafka import said
+    from deploy.hint import hint
     from processors.clickhouse import AwayError, RefusedError
     from processors.log_identity import TopicMissingError
 
@@ -43,9 +44,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     except (UnfinishedError, RefusedError, TopicMissingError) as error:
         return _fail(str(error))
     except AwayError as error:
-        return _fail(f"{error}: is {settings.clickhouse_url} up? Run the same command again")
+        return _fail(f"{error}: is {settings.clickhouse_url} up? Run the same command again.{hint(settings)}")
     except (KafkaError, OSError, TimeoutError) as error:
-        return _fail(f"{said(settings, error)}. Run the same command again")
+        return _fail(f"{said(settings, error)}. Run the same command again.{hint(settings)}")
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -73,7 +74,9 @@ def _whom(arguments: argparse.Namespace, settings: Settings) -> Any:
 
 def _print(done: Any) -> None:
     if done.found.passed_on:
-        print(f"{len(done.found.passed_on)} selector(s) have another account now: only what names this one is gone")
+        number = len(done.found.passed_on)
+        have = "1 selector has" if number == 1 else f"{number} selectors have"
+        print(f"{have} another account now: only what names this one is gone")
     print("Kafka's topics still hold copies, until at the latest:")
     for one in done.copies:
         until = one.until.strftime("%Y-%m-%d %H:%M UTC") if one.until else "no limit"
@@ -96,7 +99,8 @@ def _agreed(found: Any) -> bool:
         print("\n".join(found.passed_on))
         print(f"These {len(found.passed_on)} have another account now: only what they reported for this one goes.\n")
     print("\n".join(found.own))
-    return input(f"Erase all that is known of these {len(found.own)} selector(s)? [y/N] ").strip().lower() == "y"
+    these = "this selector" if len(found.own) == 1 else f"these {len(found.own)} selectors"
+    return input(f"Erase all that is known of {these}? [y/N] ").strip().lower() == "y"
 
 
 def _fail(text: str, code: int = 1) -> int:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
+from deploy.hint import hint
 from schemas.cloudevents import rfc3339
 from schemas.secret import mask_token
 from schemas.settings import Settings
@@ -42,7 +43,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         answer = httpx.get(base.rstrip("/") + path, headers=_headers(key), timeout=SECONDS)
         body = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        return _fail(f"no answer from {base} ({type(error).__name__}): is `pushtokens compact` running there?")
+        return _fail(
+            f"no answer from {base} ({type(error).__name__}): is `pushtokens compact` running there?{hint(settings)}"
+        )
     if answer.status_code != 200:
         return _fail(_reason(answer.status_code, body))
     if arguments.json:

@@ -32,6 +32,8 @@ COMMANDS: Final[dict[str, str]] = {
     "repartition": "deploy.cli.repartition",
 }
 
+_PIPE: Final = 141  # as a shell says of a program that SIGPIPE ended
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run `pushtokens ARGUMENTS` and return the exit code: 0 done, 1 failed, 2 wrong usage or settings."""
@@ -45,7 +47,12 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     logging.getLogger().addHandler(logging.NullHandler())  # a role sets logging up; a command's answer is its output
     try:
-        return load(arguments.command).run(arguments, settings)
+        code = load(arguments.command).run(arguments, settings)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read our output has what it wanted (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the interpreter's end write to it
+        return _PIPE
     except SettingsError as error:  # what shows only in use: a certificate file that is none
         print(f"pushtokens: {error}", file=sys.stderr)
         return 2

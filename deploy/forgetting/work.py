@@ -66,15 +66,15 @@ async def forget(settings: Settings, found: Found, username: str | None, seconds
         ends = (await last_records(settings) if found.passed_on else {}) | await publish(
             settings, "forget", (removal(selector, at) for selector in found.own)
         )
-        say(f"{len(found.own)} removal(s) on the log")
+        say(f"{len(found.own)} {'removal' if len(found.own) == 1 else 'removals'} on the log")
         left = f"The removal is on the log and takes effect; {_AGAIN}"
         await wait_passed(settings, ends, seconds, left)
         say("compactor and sink have passed them")
         log = _Log(log_id, ends)
-        await asyncio.to_thread(_delete, settings, clickhouse, found.own, None, log, at)
+        some = await asyncio.to_thread(_delete, settings, clickhouse, found.own, None, log, at)
         if username is not None:
-            await asyncio.to_thread(_delete, settings, clickhouse, found.passed_on, username, log, at)
-    say("ClickHouse rows deleted")
+            some |= await asyncio.to_thread(_delete, settings, clickhouse, found.passed_on, username, log, at)
+    say("ClickHouse rows deleted" if some else "ClickHouse had no row of this: was the name right, to the letter?")
     return Forgotten(found, await copies(settings))
 
 
@@ -91,16 +91,20 @@ async def _once_more(
 
 def _delete(
     settings: Settings, clickhouse: ClickHouse, selectors: Sequence[str], username: str | None, log: _Log, at: int
-) -> None:
+) -> bool:
+    """Delete the rows; returns whether there was one."""
+    some = False
     for start in range(0, len(selectors), erasure.CHUNK):
         whose = erasure.Whose(selectors[start : start + erasure.CHUNK], username)
         newest = erasure.newest_before(clickhouse, whose, log.log_id, log.ends)
         if newest is not None and newest > at:  # an ingress whose clock is ahead of this machine's
             at = newest
             erasure.list_erased(clickhouse, () if username else whose.selectors, username, at)
+        some |= newest is not None
         erasure.delete_rows(clickhouse, settings.clickhouse, whose, at)
         if left := erasure.rows_left(clickhouse, whose, at):
             raise UnfinishedError(f"{left} rows are still in ClickHouse: run the same command again")
+    return some
 
 
 def removal(selector: str, at: int) -> Report:

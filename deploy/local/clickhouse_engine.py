@@ -11,7 +11,9 @@ import uuid
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
+from xml.sax.saxutils import escape
 
 from msgspec import Struct
 
@@ -57,7 +59,7 @@ class Engine:
         self._path = path
         self._defaults = _DEFAULTS | {"max_memory_usage": str(memory_bytes)}
         self._library.set_signal_handlers_enabled(0)  # SIGTERM is ours
-        self._root = self._connect()
+        self._root = self._connect(f"?config-file={_allow_backups(Path(path))}")
         self._threads = ThreadPoolExecutor(connections + 1, "chdb")  # one more, to kill with
         self._all = asyncio.Semaphore(connections)
         self._reads = asyncio.Semaphore(connections - 1)
@@ -167,11 +169,23 @@ class Engine:
         finally:
             connection.close()
 
-    def _connect(self) -> Any:
+    def _connect(self, options: str = "") -> Any:
         try:
-            return self._library.connect(self._path)
+            return self._library.connect(self._path + options)
         except RuntimeError as error:
             raise EngineError(str(error)) from None
+
+
+def _allow_backups(path: Path) -> Path:
+    """The file that allows `BACKUP … TO File('backups/…')` below the data directory (ClickHouse manual, "Backup")."""
+    file, backups = path / "backups.xml", path.absolute() / "backups"
+    text = f"<clickhouse><backups><allowed_path>{escape(str(backups))}</allowed_path></backups></clickhouse>\n"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise EngineError(f"{file} cannot be written: {error.strerror}") from None
+    return file
 
 
 def _identifier(name: str) -> str:

@@ -1,6 +1,7 @@
 """Every subcommand: there, with a help line, examples that it would take itself, and exit codes."""
 
 import argparse
+import os
 import shlex
 import subprocess
 import sys
@@ -81,3 +82,14 @@ def test_a_command_starts_without_the_others_engines() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    program = "import sys\nfrom deploy.cli.main import main\nsys.exit(main(['account-xml', '--base-url', 'https://h']))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run([sys.executable, "-c", program], stdout=writing, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")

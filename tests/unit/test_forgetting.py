@@ -123,13 +123,13 @@ def test_it_asks_first(
     assert _agreed(Found(("A", "B"), ("C",))) is agreed
     shown = capsys.readouterr().out.splitlines()
     assert (shown[:1], shown[-2:]) == ((["C"], ["A", "B"]) if terminal else ([], []))
-    assert ["these 2 selector(s)" in text for text in asked] == ([True] if terminal else [])
+    assert ["these 2 selectors" in text for text in asked] == ([True] if terminal else [])
 
 
 def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     copies = _told(topics(Settings()), _configs(), NOW)
     _print(Forgotten(Found(("A",), ("C",)), copies))
     shown = capsys.readouterr().out
-    assert "1 selector(s) have another account now" in shown
+    assert "1 selector has another account now" in shown
     assert "push-token.reports           2026-12-31 00:00 UTC   what was reported" in shown
     assert "push-token.removals          no limit               the selector alone" in shown

@@ -131,6 +131,13 @@ def test_a_toml_file_that_cannot_be_used(tmp_path: Path, text: str, variables: d
     assert message in str(raised.value)
 
 
+def test_what_is_wrong_in_the_file_is_said_with_its_name_and_what_is_in_a_variable_is_not(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"pushtokens\.toml: .*colour"):
+        config(tmp_path, "[ingest]\ncolour = 1")
+    with pytest.raises(SettingsError, match=r"^setting `ingest\.port`"):
+        config(tmp_path, "partitions = 6", INGEST_PORT="eighty")
+
+
 def test_a_toml_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"PUSHTOKENS_CONFIG: cannot read .*missing\.toml: No such file"):
         read(CONFIG=str(tmp_path / "missing.toml"))
