@@ -58,6 +58,9 @@ BENCH :=
 .PHONY: bench
 bench: $(addprefix bench-,$(BENCHMARKS))  ## every benchmark beside its peers (about an hour; BENCH=--quick for a minute)
 
+bench-capacity: .venv  ## machines, partitions, disks and a storm, by the model of docs/capacity.md (no peers, seconds)
+	$(BIN)/python -m benchmarks.capacity $(BENCH)
+
 bench-%: .venv-bench
 	.venv-bench/bin/python -m benchmarks.$* $(BENCH)
 
