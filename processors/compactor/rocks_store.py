@@ -6,8 +6,12 @@ position, so the copy and the position it claims cannot part, however the proces
 synced: what a power failure takes from its end, the changelog gives back.
 """
 
+import errno
+import logging
+import os
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Final, cast
@@ -22,7 +26,9 @@ from rocksdict import (
     WriteOptions,
 )
 
-from processors.compactor.store import Position, StoreError, Write, decode_position, encode_position
+from processors.compactor.store import Position, StoreError, StoreFullError, Write, decode_position, encode_position
+
+logger: Final = logging.getLogger(__name__)
 
 # Memory is bounded here, however many partitions there are: 96 MiB of blocks (index and filters included) and six
 # write buffers, of the 600 MB that issue 4 allows a worker at 1,000,000 selectors. Small ones: inserting into one of
@@ -39,6 +45,9 @@ BLOOM_BITS: Final = 10  # RocksDB's usual choice: 1 % false positives, so a new 
 
 _PREFIX: Final = struct.Struct(">cH")
 _LENGTH: Final = struct.Struct(">I")
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# RocksDB's Status texts: the system's error within `IO error`, and its own after the first one (`Space limit`).
+_REFUSED: Final = (*(os.strerror(number) for number in _FULL), "Space limit reached")
 
 
 class RocksStore:
@@ -58,13 +67,16 @@ class RocksStore:
             directory.mkdir(parents=True, exist_ok=True)
             self._db = Rdict(str(directory), options=_options(share))
         except OSError as error:
-            raise StoreError(f"{directory} cannot be written: {error.strerror}") from error
+            kind = StoreFullError if error.errno in _FULL else StoreError
+            raise kind(f"{directory} cannot be written: {error.strerror}") from error
         except Exception as error:
+            self._full_or(error, directory)
             raise StoreError(
                 f"the store in {directory} cannot be opened ({error}); does another worker use it? Every worker needs "
                 "a PUSHTOKENS_DATA_DIR or PUSHTOKENS_COMPACT_INSTANCE_ID of its own. A damaged store may be deleted: "
                 "it is read again."
             ) from error
+        self._directory = directory
         self._write_options = WriteOptions()
         self._write_options.sync = False
 
@@ -122,14 +134,16 @@ class RocksStore:
         for username, key in write.added:
             put(prefix + _name(username) + key, b"")
         batch.put(_PREFIX.pack(b"p", partition), encode_position(write.position))
-        self._db.write(batch, self._write_options)
+        with self._writing():
+            self._db.write(batch, self._write_options)
 
     def drop(self, partition: int) -> None:
         """As `Store.drop`. The position goes first: a crash in between leaves a copy that is made anew."""
-        self._db.delete(_PREFIX.pack(b"p", partition))
-        for letter in (b"l", b"r", b"a"):
-            prefix = _PREFIX.pack(letter, partition)
-            self._db.delete_range(prefix, (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big"))
+        with self._writing():
+            self._db.delete(_PREFIX.pack(b"p", partition))
+            for letter in (b"l", b"r", b"a"):
+                prefix = _PREFIX.pack(letter, partition)
+                self._db.delete_range(prefix, (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big"))
 
     def held(self) -> list[int]:
         """As `Store.held`."""
@@ -141,9 +155,30 @@ class RocksStore:
         return found
 
     def close(self) -> None:
-        """As `Store.close`."""
-        self._db.flush()
-        self._db.close()
+        """As `Store.close`. What a full disk does not take is on the changelog."""
+        try:
+            with self._writing():
+                self._db.flush()
+                self._db.close()
+        except StoreFullError as error:  # open until the process ends, which is about to happen
+            logger.error("%s", error)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._full_or(error, self._directory)
+            raise
+
+    @staticmethod
+    def _full_or(error: Exception, directory: Path) -> None:
+        """Raises StoreFullError if that is what RocksDB's text says (its binding has one class for all)."""
+        if any(text in str(error) for text in _REFUSED):
+            raise StoreFullError(
+                f"the disk does not take what is written to {directory} ({error}): make room. This worker ends, and "
+                "goes on where it was when it is started again; nothing is lost, the table is on topic latest."
+            ) from None
 
 
 def _name(username: str) -> bytes:

@@ -15,6 +15,13 @@ class StoreError(Exception):
     """The store cannot be opened or used; the text says what to do."""
 
 
+class StoreFullError(StoreError):
+    """The disk does not take what is written, most likely for lack of room: a new start may help, this process cannot.
+
+    RocksDB writes nothing any more after a failed write, until it is opened anew.
+    """
+
+
 class Position(Struct, frozen=True, kw_only=True):
     """Where on the changelog a partition's copy stands: everything before these offsets is in it.
 

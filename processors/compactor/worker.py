@@ -21,7 +21,7 @@ from processors.compactor.open_store import open_store
 from processors.compactor.ownership import Ownership
 from processors.compactor.peers import Peers
 from processors.compactor.shared import PartitionsError
-from processors.compactor.store import StoreError
+from processors.compactor.store import StoreError, StoreFullError
 from processors.compactor.table import Table
 from processors.compactor.transport import Reports
 from processors.compactor.urls import member_url, reached_at
@@ -78,6 +78,9 @@ class Worker:
         try:
             must_have_key(self._settings.lookup)
             await self._serve()
+        except StoreFullError as error:
+            logger.error("%s", error)
+            return FAILED
         except (KeyNeededError, StoreError, TopicMissingError, PartitionsError) as error:
             logger.error("%s", error)
             return WRONG
@@ -93,7 +96,10 @@ class Worker:
         if isinstance(self._failure, LogIdentityError):
             logger.error("%s", self._failure)
             return WRONG_LOG
-        logger.error("stopped by an error", exc_info=self._failure)
+        if isinstance(self._failure, StoreFullError):
+            logger.error("%s", self._failure)
+        else:
+            logger.error("stopped by an error", exc_info=self._failure)
         return FAILED
 
     def fail(self, error: BaseException) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from processors.compactor.memory_store import MemoryStore
 from processors.compactor.rocks_store import RocksStore
-from processors.compactor.store import Position, Store, StoreError, Write, decode_position
+from processors.compactor.store import Position, Store, StoreError, StoreFullError, Write, decode_position
 
 
 def position(latest: int) -> Position:
@@ -123,3 +123,36 @@ def test_a_scan_sees_what_was_written_and_dropped_since_it_began(store: Store) -
     next(scan)
     store.drop(0)
     assert list(scan) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (
+            "IO error: No space left on device: While appending to file: 000004.log: No space left on device",
+            StoreFullError,
+        ),
+        ("IO error: Writer has previous error. Disk quota exceeded", StoreFullError),
+        ("IO error: Max allowed space was reached: Space limit reached", StoreFullError),
+        ("Corruption: block checksum mismatch", RuntimeError),
+    ],
+)
+def test_a_full_disk_is_told_from_other_failures(tmp_path: Path, text: str, kind: type[Exception]) -> None:
+    class Full:
+        def write(self, *_: object) -> None:
+            raise RuntimeError(text)
+
+        def close(self) -> None:
+            raise RuntimeError(text)
+
+        flush = close
+
+    store = RocksStore(tmp_path / "store")
+    real, store._db = store._db, Full()  # type: ignore[assignment]
+    try:
+        with pytest.raises(kind):
+            store.write(0, put(latest={b"a": b"1"}))
+        if kind is StoreFullError:
+            store.close()  # says so in the log; a worker that ends has to get there
+    finally:
+        real.close()
