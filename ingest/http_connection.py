@@ -40,6 +40,7 @@ class Connection(HttpToolsProtocol):
         self._held = 0  # bytes received that are not dealt with yet
         self._over = False  # nothing more is read from this client
         self._owed: tuple[int, str, str] | None = None  # a refusal that waits for the answers before it
+        self._running: IngressCycle | None = None  # the request that is being answered, or was last
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock: a request must follow."""
@@ -54,9 +55,11 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The end. Nothing may stay in a circle of references: the collector comes by too seldom (`ingest.server`)."""
         self._release()
+        if self._running is not None:  # not `cycle` if requests wait behind it: its answer has nowhere to go
+            self._running.disconnected = True
         super().connection_lost(exc)
         self.pipeline.clear()
-        self.cycle = None  # type: ignore[assignment]
+        self.cycle = self._running = None  # type: ignore[assignment]
 
     def sweep(self, now: float) -> None:
         """Called by the server several times a second: act on a deadline that has passed at `now` (loop time, s)."""

@@ -357,3 +357,16 @@ def test_who_sends_nothing_more_still_gets_an_answer_but_not_through_tls(
     assert line.protocol.eof_received() is stays
     line.bench.sink.held.set()
     line.end()
+
+
+def test_nobody_writes_to_who_went_away_with_requests_waiting(
+    loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = Line(loop)
+    line.bench.sink.held = asyncio.Event()
+    line.feed(GOOD * 3)
+    line.protocol.connection_lost(ConnectionResetError())
+    line.bench.sink.held.set()
+    line.settle()
+    assert len(line.bench.sink.messages) == 1  # the others were not begun
+    assert line.transport.written == b"" and not line.server.tasks and not caplog.records
