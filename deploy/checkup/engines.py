@@ -13,6 +13,7 @@ from deploy.checkup.judge import judge_clickhouse, judge_kafka
 from deploy.checkup.neighbours import clickhouse_is_ours, kafka_is_ours
 from deploy.topic_setup import check_topics
 from processors.clickhouse_errors import AwayError, RefusedError, UntrustedError
+from processors.clickhouse_options import certificate_hint
 from processors.migrations import SchemaError, pending
 from schemas.kafka_reach import why_not
 from schemas.settings import Settings
@@ -58,7 +59,7 @@ def look_at_clickhouse(settings: Settings) -> Iterator[Finding]:
         yield Finding("clickhouse", "fail", f"{settings.clickhouse_url}: {error}")
         return
     except AwayError:
-        text = f"{settings.clickhouse_url} does not answer: see PUSHTOKENS_CLICKHOUSE_URL"
+        text = f"{settings.clickhouse_url} does not answer: see PUSHTOKENS_CLICKHOUSE_URL{certificate_hint(settings)}"
         yield Finding("clickhouse", "fail", text)
         return
     except (RefusedError, SchemaError) as error:

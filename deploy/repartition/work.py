@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -15,7 +16,9 @@ from deploy.topic_configs import change_configs, read_configs
 from deploy.topic_setup import admin_of
 from processors.compactor.offsets import Offsets
 from processors.compactor.reset import ResetError, adopt
+from processors.compactor.shared import read_identities
 from processors.log_identity import read_topics
+from processors.sink.adopt import adopt as adopt_in_sink
 from schemas.kafka_client import client_options
 from schemas.settings import Settings
 from schemas.topics import Topics, topics
@@ -52,9 +55,11 @@ async def look(settings: Settings, old_prefix: str) -> Sides:
 
     Raises:
         TopicMissingError: a topic does not exist.
+        PartitionsError: the new topics have not as many partitions as the settings say.
         aiokafka.errors.KafkaError, TimeoutError: Kafka.
     """
     options, new = client_options(settings, "repartition"), topics(settings)
+    await read_identities(options, new)
     named = _named(settings, old_prefix, 1)
     asked = [spec.name for spec in (named.reports, named.latest, named.removals)]
     found = await read_topics(options, [*asked, new.reports.name])
@@ -85,7 +90,7 @@ async def repartition(
 
     Raises:
         RepartitionError, UnfinishedError: it cannot be done (now).
-        TopicMissingError: a topic does not exist.
+        TopicMissingError, PartitionsError: as of `look`.
         aiokafka.errors.KafkaError, TimeoutError: Kafka.
     """
     sides = await look(settings, old_prefix)
@@ -108,7 +113,7 @@ async def repartition(
         done[name] = await copy(settings, source, target, lambda records, at=source.name: say(f"{at}: {records}"))  # type: ignore[misc]
     if found := strayed(ends, await _ends(settings, old.reports.name, count)):
         raise RepartitionError(f"{old.reports.name} was written to while it was sealed, partitions {found}. {_LEFT}")
-    say(f"the state is copied: stop every `pushtokens compact` of {old_prefix} now")
+    say(f"the state is copied: stop every `pushtokens compact` and `pushtokens sink` of {old_prefix} now")
     await _adopted(settings, seconds)
     return Moved(
         latest=done["latest"],
@@ -120,15 +125,17 @@ async def repartition(
 
 
 async def _adopted(settings: Settings, seconds: float) -> None:
-    """Mark the new side as complete: Kafka takes that as soon as the group has no member."""
+    """Mark the new side as complete, for the compactor and for the sink, whose rows of the old log are in the same
+    table: Kafka takes that as soon as their groups have no member."""
     end = asyncio.get_running_loop().time() + seconds
     while True:
         try:
-            await adopt(settings)
+            await adopt_in_sink(settings)
+            await adopt(settings)  # last: that the compactor's group has an offset means that all is done
             return
-        except ResetError as error:
+        except (ResetError, KafkaError, TimeoutError) as error:
             if asyncio.get_running_loop().time() > end:
-                raise RepartitionError(f"{error} {_LEFT}") from error
+                raise RepartitionError(f"a compactor or a sink is still running ({error}). {_LEFT}") from error
         await asyncio.sleep(_PAUSE)
 
 
