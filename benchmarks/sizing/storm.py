@@ -48,17 +48,14 @@ class Queue:
         self._arrived: list[int] = []  # in all, by second
         self._oldest = 0  # the second in which the first that waits came
         self.done = 0
-
-    @property
-    def waiting(self) -> int:
-        """Records."""
-        return (self._arrived[-1] if self._arrived else 0) - self.done
+        self.waiting = 0
 
     def step(self, came: int) -> None:
         """A second: `came` records arrive, and as many as it can do are done."""
         self._arrived.append(came + (self._arrived[-1] if self._arrived else 0))
         self._budget += self._service
-        did = min(self.waiting, int(self._budget))
+        did = min(self.waiting + came, int(self._budget))
+        self.waiting += came - did
         self.done += did
         self._budget = self._budget - did if self.waiting else 0.0
         while self._oldest < len(self._arrived) and self._arrived[self._oldest] <= self.done:

@@ -135,6 +135,10 @@ def test_nothing_is_lost_on_the_way(fleet: Fleet, ingress: float, compactor: flo
     assert all(0 <= taken <= came for taken, came in zip(course.accepted, course.offered, strict=True))
     assert 0 <= course.later <= course.refused
     assert course.tabled + course.table_waiting[-1] == accepted == course.stored + course.history_waiting[-1]
+    assert min(course.table_waiting + course.history_waiting) >= 0
+    seconds = len(course.offered)
+    assert course.tabled <= compactor * seconds + 1
+    assert course.stored <= sink * seconds + 1
     if course.finished is not None:
         assert course.tabled == course.stored == accepted
 
@@ -176,6 +180,18 @@ def test_what_is_planned_suffices(fleet: Fleet) -> None:
     assert found.partitions >= 2 * max(found.compactor_processes, found.sink_processes)
     # The busiest process may use a half more than the mean (u = 0.7): that covers uneven partitions.
     assert power.compactor >= fleet.peak_rate * 0.93
+
+
+def test_phones_that_keep_their_connections_take_more_workers() -> None:
+    fleet = Fleet(devices=10_000_000, starts=3.0, storm=Storm(share=0.6, minutes=30))
+    held = plan(fleet, Wishes(connection=60.0, used=0.5), COSTS)
+    assert held.ingress_processes == 76  # 6278 a second x 60 s, 10,000 each, half of that used
+
+
+def test_a_large_table_takes_compactors_so_that_each_is_restored_in_time() -> None:
+    quiet = Fleet(devices=50_000_000, starts=0.2, storm=Storm(share=0.0))
+    assert plan(quiet, Wishes(restore=20.0), COSTS).compactor_processes == 31  # 50 M / (82,000 x 20 s) = 30.5
+    assert plan(quiet, Wishes(restore=20.0), COSTS).partitions == 96
 
 
 @pytest.mark.parametrize(("partitions", "count", "expected"), [(8, 4, 1.0), (8, 5, 0.8), (8, 8, 1.0), (8, 16, 0.5)])
