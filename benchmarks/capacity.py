@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmarks.sizing.costs import Costs, costs, origins
 from benchmarks.sizing.fleet import Fleet, Storm, Wishes
-from benchmarks.sizing.page import ROWS, compactor_table, cost_table, lagging, plan_table, replaced, storm_table
+from benchmarks.sizing.page import ROWS, compactor_table, cost_table, drawn, plan_table, replaced, storm_table
 from benchmarks.sizing.picture import svg
 from benchmarks.sizing.plan import capacity, plan
 from benchmarks.sizing.storm import play
@@ -38,9 +38,7 @@ def documents(page: str) -> Mapping[Path, str]:
     }
     for name, table in tables.items():
         page = replaced(page, name, table)
-    _, _, course = lagging(0.5, wishes, found)
-    title = "10,000,000 phones, a storm of 30 minutes; compactor and sink do half of its peak"
-    return {PAGE: page, PICTURE: svg(title, course)}
+    return {PAGE: page, PICTURE: svg(*drawn(found))}
 
 
 def stale() -> list[Path]:

@@ -118,6 +118,22 @@ def lagging(part: float, wishes: Wishes, costs: Costs, devices: int = 10_000_000
     return fleet, power, play(fleet, power)
 
 
+def drawn(costs: Costs) -> tuple[str, Course]:
+    """Title and course of a storm in which every role is too small, behind a proxy that keeps its connections."""
+    fleet = Fleet(devices=10_000_000)
+    peak = fleet.peak_rate
+    power = Capacity(
+        ingress_us=peak * 0.85 * costs.ingress_accept,
+        accept_us=costs.ingress_accept,
+        refuse_us=costs.ingress_refuse,
+        brokers=peak * 2,
+        compactor=peak * 0.5,
+        sink=peak * 0.65,
+    )
+    title = "10,000,000 phones, TLS in front; of the peak the ingress can do 85 %, the sink 65 %, the compactor 50 %"
+    return title, play(fleet, power)
+
+
 def _storm_row(fleet: Fleet, power: Capacity, course: Course, part: float) -> str:
     quiet, height, seconds = fleet.quiet_rate, fleet.storm_amplitude, fleet.storm_seconds
     not_taken = refused(quiet, height, seconds, power.ingress_us, power.accept_us, power.refuse_us)
