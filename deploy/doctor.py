@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.checkup.engines import look_at_clickhouse, look_at_kafka
-from deploy.checkup.facts import Disk
-from deploy.checkup.finding import Finding
+from deploy.checkup.finding import Disk, Finding
 from deploy.checkup.judge import judge_disk
 from deploy.checkup.neighbours import look_at_ports, look_at_roles
 from deploy.local.jars import jars_dir, missing, pinned

@@ -29,8 +29,8 @@ def look_at_kafka(settings: Settings) -> Iterator[Finding]:
         return
     try:
         problems = asyncio.run(asyncio.wait_for(check_topics(settings), _SECONDS))
-    except (KafkaError, OSError, TimeoutError):
-        yield Finding("kafka", "fail", asyncio.run(why_not(settings, "doctor", create_conn)))
+    except (KafkaError, OSError, TimeoutError) as error:
+        yield Finding("kafka", "fail", asyncio.run(why_not(settings, "doctor", create_conn, error)))
         return
     yield Finding("kafka", "ok", f"{settings.bootstrap} answers")
     for problem in problems:

@@ -7,8 +7,11 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from msgspec import Struct
 
+from deploy.checkup.finding import Disk
+from deploy.checkup.log_dirs import log_dirs
 from processors.clickhouse import ClickHouse
 from processors.compactor.offsets import Committed, read_mark, verify
 from processors.compactor.shared import read_identities
@@ -67,14 +70,7 @@ class KafkaFacts(Struct, frozen=True, kw_only=True):
     replicas: tuple[Replicas, ...]
     groups: tuple[Group, ...]
     newest: tuple[Newest, ...]
-
-
-class Disk(Struct, frozen=True, kw_only=True):
-    """A disk of ClickHouse's, in bytes."""
-
-    name: str
-    free: int
-    total: int
+    disks: tuple[Disk, ...]
 
 
 class ClickHouseFacts(Struct, frozen=True, kw_only=True):
@@ -123,10 +119,11 @@ async def kafka_facts(settings: Settings) -> KafkaFacts:
         by_number = {part.partition: end for part, end in ends.items()}
         found = [await _group(settings, options, admin, consumer, role, by_number) for role in ("compact", "sink")]
         replicas = await _replicas(settings, admin)
+        disks = await _disks(admin)
     finally:
         await consumer.stop()
         await admin.close()
-    return KafkaFacts(now=time.time(), replicas=replicas, groups=tuple(found), newest=tuple(newest))
+    return KafkaFacts(now=time.time(), replicas=replicas, groups=tuple(found), newest=tuple(newest), disks=tuple(disks))
 
 
 async def _read(consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int]) -> dict[TopicPartition, list[Any]]:
@@ -197,6 +194,14 @@ async def _trouble(
         except LogIdentityError as error:
             return str(error)
     return None
+
+
+async def _disks(admin: Any) -> list[Disk]:
+    """None where the brokers are older than 3.3, or this user may not ask."""
+    try:
+        return await log_dirs(admin._client)
+    except KafkaError:
+        return []
 
 
 async def _replicas(settings: Settings, admin: Any) -> tuple[Replicas, ...]:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from deploy.checkup.facts import ClickHouseFacts, Disk, Group, KafkaFacts, Newest, Replicas
-from deploy.checkup.finding import Finding, Verdict
+from deploy.checkup.facts import ClickHouseFacts, Group, KafkaFacts, Newest, Replicas
+from deploy.checkup.finding import Disk, Finding, Verdict
 
 LATE_SECONDS: Final = 60.0  # as the alert TableBehind
 # Report and append times are compared with each other (`compact.late_after` is 5 s), so a second is worth knowing.
@@ -17,11 +17,14 @@ _SET_CLOCK: Final = "let all machines take the time from the same servers (chron
 
 
 def judge_kafka(facts: KafkaFacts, late_after: float) -> Iterator[Finding]:
-    """Replicas, groups, clocks. `late_after`: seconds, the compactor's setting."""
+    """Replicas, groups, clocks, disks. `late_after`: seconds, the compactor's setting."""
     yield from judge_replicas(facts.replicas)
     for group in facts.groups:
         yield judge_group(group, facts.now)
     yield judge_broker_clock(facts.newest, facts.now, late_after)
+    for disk in facts.disks:
+        cure = "a broker without room ends: enlarge it, or shorten retention.ms of push-token.reports"
+        yield judge_disk(f"kafka disk {disk.name}", disk, cure)
 
 
 def judge_replicas(replicas: Sequence[Replicas]) -> Iterator[Finding]:

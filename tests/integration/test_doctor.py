@@ -49,6 +49,8 @@ def test_before_init_topics_and_schema_fail_and_after_it_nothing_does(
     assert (code, [each for each in after.values() if each["verdict"] == "fail"]) == (0, [])
     assert after["topics"]["verdict"] == after["schema"]["verdict"] == "ok"
     assert after["ingest"]["verdict"] == "note"
+    assert any(check.startswith("kafka disk of broker 1") for check in after), after.keys()
+    assert "clickhouse disk default" in after
 
 
 def test_engines_that_do_not_answer_fail_with_their_setting(settings_for: SettingsFor) -> None:

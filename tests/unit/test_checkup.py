@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from deploy.checkup.facts import ClickHouseFacts, Disk, Group, KafkaFacts, Newest, Replicas
+from deploy.checkup.facts import ClickHouseFacts, Group, KafkaFacts, Newest, Replicas
+from deploy.checkup.finding import Disk
 from deploy.checkup.judge import (
     judge_broker_clock,
     judge_clickhouse,
@@ -124,8 +125,19 @@ def test_full_disks_and_read_only_replicas_of_clickhouse() -> None:
 
 
 def test_everything_of_kafka_is_judged() -> None:
-    facts = KafkaFacts(now=NOW, replicas=(PARTITION,), groups=(GROUP, replace(GROUP, role="compact")), newest=())
-    assert [found.check for found in judge_kafka(facts, 5.0)] == ["sink group", "compact group", "clock of kafka"]
+    facts = KafkaFacts(
+        now=NOW,
+        replicas=(PARTITION,),
+        groups=(GROUP, replace(GROUP, role="compact")),
+        newest=(),
+        disks=(Disk(name="d", free=1, total=2),),
+    )
+    assert [found.check for found in judge_kafka(facts, 5.0)] == [
+        "sink group",
+        "compact group",
+        "clock of kafka",
+        "kafka disk d",
+    ]
 
 
 def test_texts_for_people() -> None:

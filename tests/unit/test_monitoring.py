@@ -140,3 +140,18 @@ def test_thresholds_follow_from_the_settings() -> None:
     assert f"> {ingress.confirm_timeout / 2:g}" in ALERTS["IngestConfirmSlow"]["expr"]
     assert f"in_flight > {ingress.max_in_flight // 2} " in ALERTS["IngestInFlightHigh"]["expr"]
     assert f"in_flight_bytes > {ingress.max_in_flight_bytes // 2}" in ALERTS["IngestInFlightHigh"]["expr"]
+
+
+def test_the_jobs_that_alerts_name_are_scraped() -> None:
+    scraped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+    jobs = {job["job_name"] for job in scraped["scrape_configs"]}
+    named = {
+        value
+        for rule in ALERTS.values()
+        for selector in selectors(rule["expr"])
+        for matcher in selector.matchers.matchers
+        if matcher.name == "job"
+        for value in matcher.value.split("|")
+    }
+    assert named == {"ingest", "compact", "sink", "dashboard"} <= jobs
+    assert scraped["rule_files"] == ["alerts.yml"]
