@@ -81,7 +81,7 @@ async def _with_kafka(settings: Settings, work: Callable[[], Awaitable[T]]) -> T
     except TopicError as error:
         raise InitError(str(error), passing=False) from None
     except (KafkaError, OSError, TimeoutError) as error:
-        text = f"{await why_not(settings, 'init', create_conn)}; `pushtokens up` starts an embedded one"
+        text = f"{await why_not(settings, 'init', create_conn, error)}; `pushtokens up` starts an embedded one"
         raise InitError(text, passing=True) from error
 
 

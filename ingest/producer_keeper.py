@@ -182,7 +182,7 @@ class ProducerKeeper:
         elif failures % _EXPLAINED == 0:
             said = f"no Kafka ({type(error).__name__})"
             with contextlib.suppress(Exception):  # nothing may end the keeper: there is nobody to start it again
-                said = await why_not(self._settings, "ingest", create_conn)
+                said = await why_not(self._settings, "ingest", create_conn, error)
         else:
             return
         if failures == 0 or said != self._reason:

@@ -20,13 +20,14 @@ Connect = Callable[..., Awaitable[Any]]
 SECONDS: Final = 3.0  # for one server; on the same network it takes milliseconds, with SCRAM's 4096 rounds 20
 
 
-async def why_not(settings: Settings, role: str, connect: Connect) -> str:
+async def why_not(settings: Settings, role: str, connect: Connect, error: BaseException | None = None) -> str:
     """One line (str, no full stop at its end) that says why no server of `kafka.bootstrap` can be talked to.
 
     Args:
         settings: where Kafka is, and as whom.
         role: as of `client_options`.
         connect: aiokafka's `create_conn`.
+        error: what has failed, for a server that can be connected to.
     """
     options = client_options(settings, role)
     said, handled = "", sys.exception()
@@ -35,14 +36,15 @@ async def why_not(settings: Settings, role: str, connect: Connect) -> str:
         try:
             async with asyncio.timeout(SECONDS):
                 connection = await connect(host.strip("[]"), int(port), **options)
-        except Exception as error:
-            _forget(handled, error)
-            said = said or explain(settings.kafka, server.strip(), error)
+        except Exception as failure:
+            _forget(handled, failure)
+            said = said or explain(settings.kafka, server.strip(), failure)
             continue
         connection.close()
+        name = "" if error is None else f" ({type(error).__name__})"
         return (
-            f"Kafka at {server.strip()} takes connections and then does not answer: is it only starting, or does that "
-            "port want a login (PUSHTOKENS_KAFKA_SECURITY_PROTOCOL)?"
+            f"Kafka at {server.strip()} takes connections and then does not answer{name}: is it only starting, or "
+            "does that port want a login (PUSHTOKENS_KAFKA_SECURITY_PROTOCOL)?"
         )
     return said
 

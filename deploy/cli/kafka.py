@@ -30,16 +30,17 @@ def said(settings: Settings, error: Exception) -> str:
     """The line for a `KafkaError`, `OSError` or `TimeoutError` (no full stop at its end)."""
     from aiokafka.errors import (
         BrokerResponseError,
+        CommitFailedError,
         IllegalGenerationError,
         RebalanceInProgressError,
         UnknownMemberIdError,
     )
 
     name = type(error).__name__
-    if isinstance(error, IllegalGenerationError | RebalanceInProgressError | UnknownMemberIdError):
+    if isinstance(error, CommitFailedError | IllegalGenerationError | RebalanceInProgressError | UnknownMemberIdError):
         return f"Kafka moves no offsets of a group that is at work ({name}): stop its roles first"
     if isinstance(error, BrokerResponseError) and not error.retriable:
         return f"Kafka at {settings.bootstrap} refuses ({name})"
     from aiokafka.conn import create_conn
 
-    return asyncio.run(why_not(settings, "command", create_conn))
+    return asyncio.run(why_not(settings, "command", create_conn, error))

@@ -30,7 +30,7 @@ class Patience:
         while True:
             try:
                 return await ask()
-            except (KafkaError, OSError, TimeoutError):
-                self.said = await why_not(self._settings, "compact", create_conn)
+            except (KafkaError, OSError, TimeoutError) as error:
+                self.said = await why_not(self._settings, "compact", create_conn, error)
                 logger.warning("%s; trying again", self.said)
                 await asyncio.sleep(RETRY_SECONDS)

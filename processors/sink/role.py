@@ -102,8 +102,8 @@ class _Role:
         while not self._stop.is_set():
             try:
                 return await read_log_id(options, topic)
-            except (KafkaError, TimeoutError, OSError):
-                self._waits_for = await why_not(self._settings, "sink", create_conn)
+            except (KafkaError, TimeoutError, OSError) as error:
+                self._waits_for = await why_not(self._settings, "sink", create_conn, error)
                 logger.warning("%s; trying again", self._waits_for)
             try:
                 async with asyncio.timeout(RETRY_SECONDS):

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from aiokafka.errors import (
+    CommitFailedError,
     GroupCoordinatorNotAvailableError,
     KafkaConnectionError,
     KafkaTimeoutError,
@@ -27,6 +28,7 @@ SETTINGS = Settings(kafka=Kafka(bootstrap="broker:9092"))
         (ConnectionRefusedError(), "does not answer"),
         (TopicAuthorizationFailedError(), "broker:9092 refuses (TopicAuthorizationFailedError)"),
         (UnknownMemberIdError(), "stop its roles first"),
+        (CommitFailedError(), "stop its roles first"),
     ],
 )
 def test_a_line_for_each(error: Exception, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +42,7 @@ def test_a_command_has_a_deadline() -> None:
         run_within(_never(), 0.01)
 
 
-async def _away(settings: Settings, role: str, connect: object) -> str:
+async def _away(settings: Settings, role: str, connect: object, error: Exception) -> str:
     return f"Kafka at {settings.bootstrap} does not answer"
 
 

@@ -89,8 +89,8 @@ async def test_a_server_that_takes_the_connection_leaves_the_login() -> None:
     async def connect(host: str, port: int, **options: Any) -> Any:
         return Connection()
 
-    said = await why_not(Settings(kafka=Kafka(bootstrap="[::1]:9092")), "test", connect)
-    assert "does that port want a login" in said
+    said = await why_not(Settings(kafka=Kafka(bootstrap="[::1]:9092")), "test", connect, TimeoutError("x"))
+    assert "does not answer (TimeoutError): is it only starting, or does that port want a login" in said
     assert closed == [True]
 
 
