@@ -104,7 +104,16 @@ class Broker:
     def committed(self, group: str, topic: str, partitions: int) -> list[int]:
         """What `group` has committed on each partition of `topic` (0 where nothing is)."""
         asked = [TopicPartition(topic, number) for number in range(partitions)]
-        return [max(0, found.offset) for found in self._watcher(group).committed(asked, timeout=self._deadline)]
+        until = time.monotonic() + self._deadline
+        while True:
+            try:
+                found = self._watcher(group).committed(asked, timeout=self._deadline)
+            except KafkaException as error:  # a coordinator that has just moved, say
+                if not error.args[0].retriable() or time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+            else:
+                return [max(0, each.offset) for each in found]
 
     def sharing(self, group: str, topic: str) -> int:
         """How many members of `group` have partitions of `topic`."""
