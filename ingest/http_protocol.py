@@ -153,8 +153,7 @@ class IngressProtocol(Connection):
             self.pipeline.appendleft((cycle, self.app))
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        self._running = cycle
-        cycle.task = self.loop.create_task(cycle.run_asgi(app))
+        self._running, cycle.task = cycle, self.loop.create_task(cycle.run_asgi(app))
         self.tasks.add(cycle.task)
 
     def on_body(self, body: bytes) -> None:
