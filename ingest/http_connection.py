@@ -37,7 +37,7 @@ class Connection(HttpToolsProtocol):
         self.deadline = _NEVER
         self._in_head = False  # of the request being received
         self._in_body = False
-        self._held = 0  # bytes received that are not dealt with yet
+        self.held = 0  # bytes received that are not dealt with yet
         self._over = False  # nothing more is read from this client
         self._owed: tuple[int, str, str] | None = None  # a refusal that waits for the answers before it
         self._running: IngressCycle | None = None  # the request that is being answered, or was last
@@ -112,14 +112,14 @@ class Connection(HttpToolsProtocol):
 
     def _hold(self, size: int) -> None:
         """Note `size` bytes that wait for the rest of their request, or for the answers before it."""
-        self._held += size
-        if not self.crowd.hold(size):
+        self.held += size
+        if not self.crowd.hold(size, cast(set[Member], self.connections), self.loop.time()):
             self._refuse(503, "busy", "too many unfinished requests")
 
     def _release(self) -> None:
         """Nothing is held any more."""
-        self.crowd.release(self._held)
-        self._held = 0
+        self.crowd.release(self.held)
+        self.held = 0
 
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

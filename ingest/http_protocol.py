@@ -63,7 +63,7 @@ class IngressProtocol(Connection):
                 self._refuse(431, "too_large", "the header is too large")
         if (self._in_head or self._in_body or self.pipeline) and not self._over:
             self._hold(len(data))
-            if self._in_body and self._held > _CHUNKS * self.limits.max_body:
+            if self._in_body and self.held > _CHUNKS * self.limits.max_body:
                 self._refuse(413, "too_large", "the body is too large in its chunks")
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -169,7 +169,7 @@ class IngressProtocol(Connection):
     def on_message_complete(self) -> None:
         """The request is whole; its answer has a deadline."""
         self._in_body = False
-        if self._held and not self.pipeline:
+        if self.held and not self.pipeline:
             self._release()
         if self.cycle.response_complete:  # before its body was read: a 401, say
             self.deadline = self.loop.time() + self.limits.idle_timeout
@@ -182,7 +182,7 @@ class IngressProtocol(Connection):
         """Wait for the next request; uvicorn's own timer is not needed."""
         self.server_state.total_requests += 1
         now = self.loop.time()
-        if self._held and not self.pipeline and not self._in_head and not self._in_body:
+        if self.held and not self.pipeline and not self._in_head and not self._in_body:
             self._release()
         if self.transport.is_closing():
             self.deadline = now + LINGER_SECONDS

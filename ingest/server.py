@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -20,6 +21,8 @@ from schemas.settings import Ingest, Settings
 
 if TYPE_CHECKING:
     from ingest.tls import Certificates
+
+log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 2048
 _SWEEP_TICKS: Final = 3  # uvicorn ticks ten times a second
@@ -59,13 +62,18 @@ class IngressServer(Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn every 0.1 s."""
+        try:
+            self._look_after(counter, asyncio.get_running_loop().time())
+        except Exception as error:  # it would end the worker
+            log.error("the connections could not be looked after: %s", type(error).__name__)
+        return await super().on_tick(counter)
+
+    def _look_after(self, counter: int, now: float) -> None:
         metrics.connections(len(self.server_state.connections))
         if counter % _SWEEP_TICKS == 0:
-            now = asyncio.get_running_loop().time()
             sweep(cast(set[Member], self.server_state.connections), now)
         if self._certificates is not None and counter % _LOOK_TICKS == 0:
-            self._certificates.look(asyncio.get_running_loop().time())
-        return await super().on_tick(counter)
+            self._certificates.look(now)
 
 
 def listen(settings: Settings) -> socket.socket:

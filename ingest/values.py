@@ -11,7 +11,7 @@ from ingest.variables import PLACEHOLDER, TOKENS, Field
 
 # What apps and servers in the field send for "I have none" (companions.md; the specification's "null value").
 _ABSENT: Final = frozenset({"", "null", "(null)"})
-_SPACES: Final = " \t\r\n"
+SPACES: Final = " \t\r\n"
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # Most values, decoded or not: printable ASCII with nothing in it to decide. (`null` and `(null)`: by the first sign.)
 PLAIN: Final = re.compile(r"[!-$&')*,-MO-mo-~][!-$&-*,-~]*", re.ASCII)
@@ -78,7 +78,7 @@ def normalise(field: Field, text: str, limits: Limits) -> str | None:
     """
     if PLAIN.fullmatch(text) and len(text) <= limits.max_plain:
         return text
-    text = text.strip(_SPACES)
+    text = text.strip(SPACES)
     # Nothing but `+`: spaces, as a form writes them.
     if text.lower() in _ABSENT or not text.strip("+") or _unsubstituted(text):
         return None
@@ -97,7 +97,7 @@ def normalise(field: Field, text: str, limits: Limits) -> str | None:
 
 def absent_form(text: str) -> str:
     """How a value that means *absent* says so: `empty`, `null`, `(null)`, or `placeholder` for an unfilled variable."""
-    text = text.strip(_SPACES).lower()
+    text = text.strip(SPACES).lower()
     if text in _ABSENT and text:
         return text
     return "placeholder" if _unsubstituted(text) else "empty"

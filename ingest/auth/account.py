@@ -5,6 +5,7 @@ from typing import Final
 
 from ingest.reading import Reading
 from ingest.refusal import RefusedError
+from ingest.values import SPACES
 
 _MAX: Final = 1024  # bytes; a record takes 8192, a report's user name 4096
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -29,7 +30,7 @@ def bind(reading: Reading, username: str, *, differs: bool) -> str:
     Raises:
         RefusedError: 403, the report names another account.
     """
-    username = username.strip()
+    username = username.strip(SPACES)
     if not differs and reading.values.setdefault("username", username) != username:
         raise RefusedError(403, "other_account", "the report names another account than its credentials", "username")
     return username

@@ -35,11 +35,14 @@ class ExternalCheck:
         self._well = True
 
     async def right(self, username: str, password: str) -> bool:
-        """Whether these go together.
+        """Whether these go together. Without a password they do not, and nobody is asked: a directory
+        behind the service may take an empty one for an anonymous login and say yes (RFC 4513 section 5.1.2).
 
         Raises:
             BusyError: 503, nobody knows now.
         """
+        if not password:
+            return False
         key = self._cache.key(username, password)
         known = self._cache.get(key, time.monotonic())
         if known is not None:

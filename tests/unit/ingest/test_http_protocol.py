@@ -297,6 +297,26 @@ def test_what_unfinished_requests_hold_is_bounded(loop: asyncio.AbstractEventLoo
     assert crowd.held == 0
 
 
+def test_who_holds_half_a_request_for_longest_makes_room_for_the_next(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Line(loop, max_unfinished_bytes=3000)
+    half = b"POST /token/ HTTP/1.1\r\nHost: t\r\nContent-Length: 5000\r\n\r\n"
+    idle, kept = another(line)
+    line.feed(half, b"a" * 2500)
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now + 1.5)
+    newcomer, welcome = another(line)
+    newcomer.data_received(half + b"a" * 1200)
+    assert line.statuses == [503] and line.transport.is_closing()
+    assert welcome.written == b"" and not kept.is_closing()  # who holds nothing need not go
+    monkeypatch.undo()
+    for protocol in (idle, newcomer):
+        protocol.connection_lost(None)
+    line.end()
+    assert line.protocol.crowd.held == 0
+
+
 def test_pipelined_requests_are_bounded_and_answered_in_order(loop: asyncio.AbstractEventLoop) -> None:
     line = Line(loop)
     line.feed(GOOD * 90)

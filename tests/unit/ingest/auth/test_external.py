@@ -59,6 +59,13 @@ async def test_what_was_answered_is_not_asked_again() -> None:
     assert sorted(service.asked) == [("johndow", WORD), ("johndow", "other"), ("nobody", WORD)]
 
 
+async def test_an_empty_password_is_wrong_and_nobody_is_asked() -> None:
+    service = Service()
+    service.people["johndow"] = ""
+    assert await check_of(service).right("johndow", "") is False
+    assert service.asked == []
+
+
 async def test_a_name_that_is_known_lets_no_other_password_in() -> None:
     """The public server of this protocol caches by name alone (design.md)."""
     service = Service()
