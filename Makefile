@@ -41,7 +41,7 @@ fuzz: .venv  ## thousands of requests nobody meant, and the table in docs/http-a
 	$(BIN)/pytest tests/fuzz
 faults: .venv  ## kill -9, broker down, frozen processes: the short form
 	$(BIN)/pytest tests/faults
-cluster: .venv  ## three brokers, two workers of each role, and what befalls them: the short form (about 3 minutes)
+cluster: .venv  ## three brokers, two workers of each role, and what befalls them: the short form (about 4 minutes)
 	$(BIN)/pytest tests/cluster
 
 browser: .venv  ## the dashboard in a real Chromium
