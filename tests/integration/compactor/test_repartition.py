@@ -30,10 +30,11 @@ from tests.compaction import Feed, Message, last_values, read_all, wait_applied
 from tests.engines import start_command
 from tests.integration.compactor.conftest import SettingsWithTopics, StartWorker
 from tests.integration.compactor.test_worker import a_report
-from tests.poll import until_async
+from tests.poll import elapse_async, until_async
 
 PHONES = 12
 OLD, NEW = 2, 5
+AGAIN_SECONDS = 0.05
 
 
 class Phones:
@@ -53,7 +54,7 @@ class Phones:
                     token = f"token-{len(tokens)}"
                     while not await self._accepted(client, selector, token):
                         self.refused += 1
-                        await asyncio.sleep(0)
+                        await elapse_async(AGAIN_SECONDS, "an app waits before it tries again")
                     tokens.append(token)
 
     async def _accepted(self, client: httpx.AsyncClient, selector: str, token: str) -> bool:
