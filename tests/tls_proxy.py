@@ -82,6 +82,9 @@ class TlsProxy:
                 base64.b64decode(found).decode() != self._login for found in _AUTHORIZATION.findall(data)
             ):
                 client.sendall(_REFUSED)
+                client.settimeout(1.0)
+                while client.recv(65536):  # what is unread as a socket closes makes it a reset, and the answer is lost
+                    continue
                 return
             server.sendall(data)
 
