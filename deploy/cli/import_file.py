@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("csv", "jsonl"), help="what it is (default: by its name)")
     parser.add_argument("--rate", type=float, default=0.0, metavar="N", help="records/s at most (default: no limit)")
     parser.add_argument("--check", action="store_true", help="only say what is wrong with the file")
-    parser.add_argument("--again", action="store_true", help="import a file that has been imported once more")
+    parser.add_argument("--again", action="store_true", help="import once more a file that was imported before")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
