@@ -5,15 +5,42 @@ from collections.abc import Iterable
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
+from msgspec import UNSET
 
+from ingest.uuid7 import uuid7
 from schemas.cloudevents import headers
 from schemas.kafka_client import client_options
 from schemas.partition import partition_of
-from schemas.records import Report, encode
+from schemas.records import SCHEMA_VERSION, Report, encode
 from schemas.settings import Settings
 from schemas.topics import topics
 
 _SEND_SECONDS: Final = 30.0
+
+
+def operator_record(
+    kind: str, selector: str, at: int, *, reason: str | None = None, account: str | None = None
+) -> Report:
+    """A record of `kind` by which an operator says something of `selector`, without any pair.
+
+    Args:
+        kind, selector, reason: as of `Report`.
+        at: ms since the epoch.
+        account: its `authenticated_username`, if there is one.
+    """
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        id=uuid7(at),
+        kind=kind,
+        received_at=at,
+        selector=selector,
+        username=None,
+        calls=None,
+        other=None,
+        origin="operator",
+        reason=reason,
+        authenticated_username=account or UNSET,
+    )
 
 
 async def publish(settings: Settings, role: str, records: Iterable[Report]) -> dict[int, int]:

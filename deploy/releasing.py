@@ -4,16 +4,13 @@ import asyncio
 import time
 from typing import Final
 
-from msgspec import UNSET
-
 from deploy.barrier import wait_passed
 from deploy.lookup_client import LookupClient
-from deploy.publishing import publish
-from ingest.uuid7 import uuid7
+from deploy.publishing import operator_record, publish
 from processors.log_identity import read_log_id
 from schemas.kafka_client import client_options
 from schemas.lookup import SelectorAnswer
-from schemas.records import SCHEMA_VERSION, Report
+from schemas.records import Report
 from schemas.settings import Settings
 from schemas.topics import topics
 
@@ -23,18 +20,7 @@ _LEFT: Final = "The release is on the log and takes effect; run the same command
 def record(selector: str, to: str | None, at: int) -> Report:
     """The record that releases `selector`, and binds it to the account `to` at once if there is one; `at` in ms since
     the epoch."""
-    return Report(
-        schema_version=SCHEMA_VERSION,
-        id=uuid7(at),
-        kind="release",
-        received_at=at,
-        selector=selector,
-        username=None,
-        calls=None,
-        other=None,
-        origin="operator",
-        authenticated_username=to or UNSET,
-    )
+    return operator_record("release", selector, at, account=to)
 
 
 async def release(settings: Settings, selector: str, to: str | None, seconds: float) -> SelectorAnswer | None:

@@ -5,8 +5,10 @@ import random
 import socket
 import threading
 
+from tests.tcp_server import TcpServer
 
-class LossyProxy:
+
+class LossyProxy(TcpServer):
     """Listens on `port`; with the chance `loss` it cuts a connection just before an answer would be passed on.
 
     `lost` counts how often it did, `lost_inserts` how often the answer to an INSERT was lost.
@@ -20,27 +22,7 @@ class LossyProxy:
         self._target = ("127.0.0.1", target_port)
         self._loss = loss
         self._random = random.Random(seed)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._closing = False
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        """Where to connect to."""
-        return int(self._listener.getsockname()[1])
-
-    def close(self) -> None:
-        """Listen no longer."""
-        self._closing = True
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while not self._closing:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        super().__init__()
 
     def _serve(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError), client, socket.create_connection(self._target) as server:

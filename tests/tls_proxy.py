@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.certificates import Authority
+from tests.tcp_server import TcpServer
 
 _AUTHORIZATION: Final = re.compile(rb"^authorization: basic ([\w+/=]+)", re.IGNORECASE | re.MULTILINE)
 _REFUSED: Final = (
@@ -18,7 +19,7 @@ _REFUSED: Final = (
 )
 
 
-class TlsProxy:
+class TlsProxy(TcpServer):
     """Listens on `localhost:port`. Clients have to show a certificate of its authority.
 
     `subjects`: the common names of the certificates shown; `asked`: every byte that clients sent. With `login`
@@ -39,27 +40,12 @@ class TlsProxy:
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.ca_file))
         self._context.verify_mode = ssl.CERT_REQUIRED
         self._context.load_cert_chain(directory / "server.pem")
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._closing = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
     @property
     def url(self) -> str:
         """Where to connect to."""
-        return f"https://localhost:{self._listener.getsockname()[1]}"
-
-    def close(self) -> None:
-        """Listen no longer."""
-        self._closing = True
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while not self._closing:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        return f"https://localhost:{self.port}"
 
     def _serve(self, plain: socket.socket) -> None:
         with contextlib.suppress(OSError), plain:

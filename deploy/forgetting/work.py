@@ -14,13 +14,12 @@ from msgspec import Struct
 from deploy.barrier import UnfinishedError, last_records, wait_passed
 from deploy.forgetting.account import Found, find
 from deploy.forgetting.copies import Copies, copies
-from deploy.publishing import publish
-from ingest.uuid7 import uuid7
+from deploy.publishing import operator_record, publish
 from processors import erasure
 from processors.clickhouse import ClickHouse
 from processors.log_identity import read_log_id
 from schemas.kafka_client import client_options
-from schemas.records import SCHEMA_VERSION, Report
+from schemas.records import Report
 from schemas.settings import Settings
 from schemas.topics import topics
 
@@ -109,15 +108,4 @@ def _delete(
 
 def removal(selector: str, at: int) -> Report:
     """The record that makes every reader of the log forget `selector`; `at` in ms since the epoch."""
-    return Report(
-        schema_version=SCHEMA_VERSION,
-        id=uuid7(at),
-        kind="removal",
-        received_at=at,
-        selector=selector,
-        username=None,
-        calls=None,
-        other=None,
-        origin="operator",
-        reason="forget",
-    )
+    return operator_record("removal", selector, at, reason="forget")
