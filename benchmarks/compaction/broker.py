@@ -6,8 +6,9 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from msgspec import Struct
 
 from processors.log_identity import read_log_id
@@ -63,17 +64,18 @@ class Broker:
         failures: list[str] = []
         producer = self._producer()
         count = 0
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            if error:
+                failures.append(str(error))
+
         for key, value in messages:
-            told = headers("report", f"{count:032x}", time.time_ns() // 1_000_000)
+            told: list[tuple[str, str | bytes | None]] = [
+                *headers("report", f"{count:032x}", time.time_ns() // 1_000_000)
+            ]
             while True:
                 try:
-                    producer.produce(
-                        topic,
-                        value,
-                        key,
-                        headers=told,
-                        on_delivery=lambda error, _: error and failures.append(str(error)),
-                    )
+                    producer.produce(topic, value, key, headers=told, on_delivery=delivered)
                     break
                 except BufferError:
                     producer.poll(0.1)
@@ -135,7 +137,7 @@ class Broker:
         count = 0
         for message in self._read(topic):
             count += 1
-            key = key_of(message.key())
+            key = key_of(message.key() or b"")
             value = message.value()
             if value is None:
                 last.pop(key, None)
@@ -166,10 +168,21 @@ class Broker:
         )
 
     def _watcher(self, group: str) -> Consumer:
-        """A consumer that never joins its group: it only asks."""
+        """A consumer that never joins its group: it only asks.
+
+        Not as `read_committed`, librdkafka's default: then it asks for stable offsets (KIP-447), so while a transaction
+        of the group is open it gets no answer, asks again after 0.1 to 1 s, and sees the end of a transactional
+        contender's work seconds late. What is answered now is committed too: Kafka shows a transaction's offset to
+        nobody before its commit.
+        """
         if group not in self._watchers:
             self._watchers[group] = Consumer(
-                {"bootstrap.servers": self.bootstrap, "group.id": group, "enable.auto.commit": False}
+                {
+                    "bootstrap.servers": self.bootstrap,
+                    "group.id": group,
+                    "enable.auto.commit": False,
+                    "isolation.level": "read_uncommitted",
+                }
             )
         return self._watchers[group]
 
