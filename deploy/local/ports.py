@@ -1,7 +1,18 @@
 """TCP ports of this machine: whether one can be bound, and a free one."""
 
 import errno
+import itertools
+import secrets
 import socket
+from pathlib import Path
+from typing import Final
+
+# Every port handed out has room behind it: the processes of one worker listen on ports that follow each other.
+ROOM: Final = 4
+FIRST: Final = 10_000
+# Where Linux begins to take the ports of outgoing connections from (ip(7), `ip_local_port_range`).
+_EPHEMERAL: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_LOWEST_EPHEMERAL: Final = 32_768  # of Linux; higher elsewhere
 
 
 class PortInUseError(RuntimeError):
@@ -30,10 +41,40 @@ def check_port(host: str, port: int, setting: str) -> None:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
+    """A port of 127.0.0.1 that was free a moment ago, with `ROOM` - 1 free ones behind it; no process gets one twice.
+
+    It lies below those of outgoing connections: one of these could take the port while its server is not up, even a
+    connection of a client that tries to reach this very server, which then talks to itself.
+
+    Raises:
+        PortInUseError: all are taken.
+    """
+    for port in itertools.islice(_ports, len(_range)):
+        if all(_is_free(port + behind) for behind in range(ROOM)):
+            return port
+    raise PortInUseError(f"no port from {_range.start} to {_range.stop} is free")
+
+
+def _ports_of_servers() -> range:
+    try:
+        lowest = int(_EPHEMERAL.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        lowest = _LOWEST_EPHEMERAL
+    return range(FIRST, max(lowest, 2 * FIRST) - ROOM, ROOM)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+_range: Final = _ports_of_servers()
+# Two programs that ask at the same time hardly begin at the same place.
+_ports: Final = itertools.islice(itertools.cycle(_range), secrets.randbelow(len(_range)), None)
 
 
 def _explain(host: str, port: int, setting: str, error: OSError) -> str:

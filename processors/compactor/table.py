@@ -90,6 +90,7 @@ class Table:
     async def assign(self, active: set[int], standby: set[int]) -> None:
         """Own `active` from now on, and keep copies of `standby`; whatever was owned before was revoked."""
         shared = self._ready()
+        logger.info("assigned partitions %s, copies of %s", sorted(active), sorted(standby - active))
         await self.revoke(self._settings.compact.session_timeout)
         await end(self._warming)
         self._standby = standby - active

@@ -1,5 +1,6 @@
 """Workers for the tests in here, and topics that exist."""
 
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,5 +39,6 @@ def start_worker(tmp_path: Path) -> Iterator[StartWorker]:
 
     yield start
     for worker in started:
+        sys.stdout.write(f"{worker.name} at {worker.url}:\n{worker.output()[-8000:]}\n")  # shown if the test failed
         if worker.running:
             worker.process.kill()
