@@ -9,6 +9,8 @@ TYPE_PREFIX: Final = "push-token."
 
 Headers = list[tuple[str, bytes]]
 
+_SOURCE: Final = ("ce_source", SOURCE.encode())
+
 
 def headers(event_type: str, event_id: str, time_ms: int, subject: str | None = None) -> Headers:
     """Headers of one message.
@@ -21,10 +23,10 @@ def headers(event_type: str, event_id: str, time_ms: int, subject: str | None = 
     """
     found: Headers = [
         ("ce_specversion", b"1.0"),
-        ("ce_type", (TYPE_PREFIX + event_type).encode()),
-        ("ce_source", SOURCE.encode()),
+        _type(event_type),
+        _SOURCE,
         ("ce_id", event_id.encode()),
-        ("ce_time", rfc3339(time_ms).encode()),
+        _time(time_ms),
         ("content-type", b"application/json"),
     ]
     if subject is not None:
@@ -35,6 +37,17 @@ def headers(event_type: str, event_id: str, time_ms: int, subject: str | None = 
 def rfc3339(time_ms: int) -> str:
     """`time_ms` (ms since the epoch) as RFC 3339 in UTC with milliseconds: `2026-11-24T03:00:00.000Z`."""
     return f"{_second(time_ms // 1000)}.{time_ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _type(event_type: str) -> tuple[str, bytes]:
+    return ("ce_type", (TYPE_PREFIX + event_type).encode())
+
+
+@lru_cache(maxsize=64)
+def _time(time_ms: int) -> tuple[str, bytes]:
+    """Kept for a while: under load a dozen messages share a millisecond."""
+    return ("ce_time", rfc3339(time_ms).encode())
 
 
 @lru_cache(maxsize=64)
