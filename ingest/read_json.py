@@ -1,7 +1,10 @@
 """Reading a JSON body. Pure."""
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
+
+import msgspec
 
 from ingest.names import Names, canonical
 from ingest.reading import Reading
@@ -16,11 +19,28 @@ def read_json(reading: Reading, names: Names, place: str, data: bytes) -> None:
     Raises:
         RefusedError: 400, not a JSON object, a value that is no text, or as `Reading.put` and `Reading.fixed`.
     """
-    _object(reading, names, place, _parse(data))
+    texts = _texts(data)
+    _object(reading, names, place, _parse(data) if texts is None else texts)
 
 
 class _Object(list[tuple[str, Any]]):
     """A JSON object with every name it has, doubles included."""
+
+
+# What apps send: texts and nothing else. Four times as fast, but of a name that stands twice it keeps the last value.
+_decode_texts: Final = msgspec.json.Decoder(dict[str, str]).decode
+
+
+def _texts(body: bytes) -> Iterable[tuple[str, str]] | None:
+    """The pairs of a flat object of texts; None if it is anything else, or holds a name twice."""
+    if b"\\" in body:
+        return None
+    try:
+        document = _decode_texts(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    # Without escapes each name and each text has two quotation marks: there are more only if some name was dropped.
+    return document.items() if body.count(b'"') == 4 * len(document) else None
 
 
 def _no_constant(name: str) -> None:
@@ -42,7 +62,7 @@ def _parse(body: bytes) -> _Object:
     return document
 
 
-def _object(reading: Reading, names: Names, place: str, document: _Object) -> None:
+def _object(reading: Reading, names: Names, place: str, document: Iterable[tuple[str, Any]]) -> None:
     secret = reading.template.auth_parameter
     whole = names.whole
     longest = reading.max_plain

@@ -35,7 +35,8 @@ class TemplateSet:
         """
         self.templates = _methods(_checked(list(templates)))
         self._fixed: dict[str, list[Candidate]] = {}
-        self._patterns: list[tuple[Pattern, Compiled]] = []
+        # Reports and their removals share a path: it is looked at once.
+        self._patterns: dict[tuple[Pattern, str], list[Compiled]] = {}
         self._known: dict[str, list[Candidate]] = {}
         for template in self.templates:
             self._index(template)
@@ -50,20 +51,19 @@ class TemplateSet:
     def _search(self, raw_path: str) -> list[Candidate]:
         bare = raw_path[:-1] if raw_path.endswith("/") else raw_path
         found = list(self._fixed.get(bare, ()))
-        for pattern, template in self._patterns:
-            end = template.path.end
+        for (pattern, end), templates in self._patterns.items():
             values = pattern.values(bare if end == "closed" else raw_path)
             if values is None and end == "open":
                 values = pattern.values(bare)
             if values is not None:
-                found.append(Candidate(template, tuple(values)))
+                found += [Candidate(template, tuple(values)) for template in templates]
         return found
 
     def _index(self, template: Compiled) -> None:
         path = template.path
         fixed = "".join(getattr(part, "text", "%") for part in path.parts)
         if path.pattern.fields or "%" in fixed:
-            self._patterns.append((path.pattern, template))
+            self._patterns.setdefault((path.pattern, path.end), []).append(template)
         else:
             self._fixed.setdefault(fixed, []).append(Candidate(template, _NONE))
 
