@@ -89,6 +89,8 @@ class Latest(_Masked, frozen=True, gc=False, kw_only=True):
     older than it, or an import, must not fill the slot again (design.md section 5). `username_since` (ms) is there when
     the username is younger than `first_seen`: a late report older than it must not bring the former one back.
     `bound_to` is there when the selector is bound to an authenticated account: what comes under another one is refused.
+    `released_at` (ms) is there after an operator's release, until the selector is bound again: what was received before
+    does not bind it.
     """
 
     selector: Name
@@ -102,6 +104,7 @@ class Latest(_Masked, frozen=True, gc=False, kw_only=True):
     calls_removed_at: Millis | UnsetType = UNSET
     other_removed_at: Millis | UnsetType = UNSET
     bound_to: Text | UnsetType = UNSET
+    released_at: Millis | UnsetType = UNSET
 
 
 class Removed(Struct, frozen=True, gc=False, kw_only=True):
@@ -109,7 +112,8 @@ class Removed(Struct, frozen=True, gc=False, kw_only=True):
 
     A late report older than `calls_removed_at` / `other_removed_at` (ms, null: never removed), an import and a replay
     must not bring the slot back. Gone (a tombstone) once the selector is registered again. `reason` is `forget` for an
-    erasure. `source` is the removal's record. `bound_to` as in `Latest`: a log-out does not open a selector to others.
+    erasure. `source` is the removal's record. `bound_to` as in `Latest`: a log-out does not open a selector to others;
+    `released_at` too.
     """
 
     selector: Name
@@ -118,6 +122,7 @@ class Removed(Struct, frozen=True, gc=False, kw_only=True):
     reason: Text | None
     source: Source
     bound_to: Text | UnsetType = UNSET
+    released_at: Millis | UnsetType = UNSET
 
 
 class Change(_Masked, frozen=True, gc=False, kw_only=True):

@@ -25,6 +25,7 @@ class Known:
     last_seen: int = 0
     reason: str | None = None
     bound_to: str | None = None
+    released_at: int = 0
     source: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -81,6 +82,7 @@ class Reference:
         known, to = self.known.get(selector), report.get("authenticated_username") or None
         if known is not None and known.bound_to != to:
             known.bound_to, known.source = to, source
+            known.released_at = 0 if to else report["received_at"]
 
     def _wrong(self, partition: int, appended_at: int, key: bytes | None, value: bytes | None) -> str | None:
         try:
@@ -122,9 +124,7 @@ class Reference:
             new.username, new.username_since = report.get("username") or None, at
             new.first_seen = new.last_seen = at
             new.reason = None
-        bound = new.bound_to is None and binds(report)
-        if bound:
-            new.bound_to = report["authenticated_username"]
+        bound = self._bind(new, report)
         renamed = was_present and report.get("username") and report["username"] != new.username
         if renamed and not (late and at < new.username_since):
             former = new.username
@@ -176,9 +176,7 @@ class Reference:
         named = {slot: report[slot]["token"] for slot in SLOTS if report.get(slot)}
         held = {slot: pair["token"] for slot, pair in known.slots.items() if pair}
         outdated = any(slot in held and held[slot] != token for slot, token in named.items())
-        moved = known.bound_to is None and binds(report)
-        if moved:
-            known.bound_to = report["authenticated_username"]
+        moved = self._bind(known, report)
         for slot in SLOTS:
             pair = known.slots[slot]
             if outdated and named.get(slot) != held.get(slot, object()):
@@ -203,8 +201,15 @@ class Reference:
         """An erasure leaves no name behind, and no log-out after it does; any other removal binds like a report."""
         if report.get("reason") == "forget":
             known.bound_to = None
-        elif known.reason != "forget" and known.bound_to is None and binds(report):
-            known.bound_to = report["authenticated_username"]
+        elif known.reason != "forget":
+            self._bind(known, report)
+
+    def _bind(self, known: Known, report: dict[str, Any]) -> bool:
+        """Bind to the first account, unless its record was on its way since before the release of the one before."""
+        if known.bound_to is not None or not binds(report) or report["received_at"] < known.released_at:
+            return False
+        known.bound_to, known.released_at = report["authenticated_username"], 0
+        return True
 
     def _say(
         self,

@@ -22,12 +22,18 @@ Account = str | UnsetType
 """The account that a selector is bound to; UNSET: none."""
 
 
-def bound_after(held: Account, report: Report) -> Account | None:
-    """What a selector bound to `held` is bound to once `report` has been taken; None: it must not be taken."""
+def bound_after(held: Account, report: Report, state: State) -> Account | None:
+    """What a selector bound to `held` is bound to once `report` has been taken; None: it must not be taken.
+
+    What was received before `state` was released may be the former account's, on its way since: it does not bind.
+    """
     told = report.authenticated_username or UNSET
     if held == told or report.kind not in _BOUND or report.origin in _TRUSTED:
         return held
-    return told if held is UNSET else None
+    if held is not UNSET:
+        return None
+    released = UNSET if state is None else state.released_at
+    return told if released is UNSET or report.received_at >= released else held
 
 
 def bound_removed(held: Account, bound: Account, report: Report, reason: str | None) -> Account:
@@ -52,4 +58,5 @@ def release(state: State, report: Report, source: Source) -> Outcome:
     to = report.authenticated_username or UNSET
     if state is None or state.bound_to == to:
         return Outcome(state, (), UNCHANGED)
-    return Outcome(replace(state, bound_to=to, source=source), (), CHANGED)
+    at = report.received_at if to is UNSET else UNSET
+    return Outcome(replace(state, bound_to=to, released_at=at, source=source), (), CHANGED)

@@ -27,7 +27,7 @@ def merge(state: State, report: Report, source: Source, appended_at: int, rules:
         if applied(state.source, source):
             return Outcome(state, (), REPLAYED)
         held = state.bound_to
-    bound = held if report.authenticated_username is held else bound_after(held, report)
+    bound = held if report.authenticated_username is held else bound_after(held, report, state)
     if bound is None:
         return Outcome(state, (), REFUSED)
     late = appended_at - report.received_at > rules.late_after
@@ -85,6 +85,7 @@ def _touch(state: Latest, at: int, source: Source, rules: Rules, bound: Account)
         calls_removed_at=state.calls_removed_at,
         other_removed_at=state.other_removed_at,
         bound_to=bound,
+        released_at=state.released_at if bound is UNSET else UNSET,
     )
     return Outcome(seen, (), CHANGED)
 
@@ -114,6 +115,7 @@ def _register(state: Removed | None, report: Report, source: Source, late: bool,
         calls_removed_at=_remembered(calls, calls_gone),
         other_removed_at=_remembered(other, other_gone),
         bound_to=bound,
+        released_at=UNSET if state is None or bound is not UNSET else state.released_at,
     )
     return Outcome(latest, tuple(changes), CHANGED)
 
@@ -151,6 +153,7 @@ def _update(state: Latest, report: Report, source: Source, late: bool, bound: Ac
         calls_removed_at=_remembered(calls, calls_gone),
         other_removed_at=_remembered(other, other_gone),
         bound_to=bound,
+        released_at=state.released_at if bound is UNSET else UNSET,
     )
     return Outcome(latest, tuple(changes), CHANGED)
 
@@ -187,6 +190,7 @@ def _fill(state: State, report: Report, source: Source) -> Outcome:
         calls_removed_at=state.calls_removed_at,
         other_removed_at=state.other_removed_at,
         bound_to=state.bound_to,
+        released_at=state.released_at,
     )
     return Outcome(filled, tuple(changes), CHANGED)
 

@@ -24,14 +24,14 @@ def _remember(state: Removed | None, report: Report, source: Source, bound: Acco
     at = report.received_at
     if state is None:
         bound = bound_removed(UNSET, bound, report, report.reason)
-        return Outcome(_removed(report, at, at, source, report.reason, bound), (), CHANGED)
+        return Outcome(_removed(report, at, at, source, report.reason, bound, None), (), CHANGED)
     calls_at, other_at = max(state.calls_removed_at or 0, at), max(state.other_removed_at or 0, at)
     reason = report.reason or state.reason
     bound = bound_removed(state.bound_to, bound, report, reason)
     held = (state.calls_removed_at, state.other_removed_at, state.reason, state.bound_to)
     if (calls_at, other_at, reason, bound) == held:
         return Outcome(state, (), UNCHANGED)
-    return Outcome(_removed(report, calls_at, other_at, source, reason, bound), (), CHANGED)
+    return Outcome(_removed(report, calls_at, other_at, source, reason, bound, state), (), CHANGED)
 
 
 def _remove_slots(state: Latest, report: Report, source: Source, late: bool, bound: Account) -> Outcome:
@@ -47,7 +47,7 @@ def _remove_slots(state: Latest, report: Report, source: Source, late: bool, bou
     if calls is None and other is None:
         times = [None if at is UNSET else at for at in (calls_at, other_at)]
         bound = bound_removed(state.bound_to, bound, report, report.reason)
-        gone = _removed(report, times[0], times[1], source, report.reason, bound)
+        gone = _removed(report, times[0], times[1], source, report.reason, bound, state)
         return Outcome(gone, tuple(changes), CHANGED)
     moved = (calls_at, other_at, bound) != (state.calls_removed_at, state.other_removed_at, state.bound_to)
     if not changes and not moved:
@@ -64,6 +64,7 @@ def _remove_slots(state: Latest, report: Report, source: Source, late: bool, bou
         calls_removed_at=calls_at,
         other_removed_at=other_at,
         bound_to=bound,
+        released_at=state.released_at if bound is UNSET else UNSET,
     )
     return Outcome(latest, tuple(changes), CHANGED)
 
@@ -85,7 +86,13 @@ def _without(
 
 
 def _removed(
-    report: Report, calls_at: int | None, other_at: int | None, source: Source, reason: str | None, bound: Account
+    report: Report,
+    calls_at: int | None,
+    other_at: int | None,
+    source: Source,
+    reason: str | None,
+    bound: Account,
+    before: State,
 ) -> Removed:
     return Removed(
         selector=report.selector,
@@ -94,4 +101,5 @@ def _removed(
         reason=reason or None,
         source=source,
         bound_to=bound,
+        released_at=UNSET if before is None or bound is not UNSET else before.released_at,
     )

@@ -169,6 +169,28 @@ def test_released_to_another_it_refuses_the_former_one_at_once() -> None:
     assert did(found) == [CHANGED, CHANGED, REFUSED, REFUSED]
 
 
+@pytest.mark.parametrize("gone", [[], [removal(**ANN)]])
+@pytest.mark.parametrize(
+    ("told", "what"),
+    [
+        (report(at=T0 - HOUR, calls="b", **ANN), LATE),
+        (report(at=T0 + 8, calls="d", **ANN), CHANGED),  # not late: it was confirmed, so it is kept
+        (removal(at=T0 + 8, **ANN), CHANGED),
+        (report(at=T0 + 8, calls="d", **BOB), CHANGED),  # of whom it is not known either that it is not the former one
+    ],
+)
+def test_what_was_received_before_a_release_does_not_bind(told: Report, what: str, gone: list[Report]) -> None:
+    before = [report(calls="c", **ANN), *gone, release(at=T0 + 9), told]
+    found = play(*before)
+    assert (bound(found), did(found)[-1], found.whole.rejected) == (None, what, [])
+    unauthenticated = report(at=T0 + 8, calls="e")
+    after = play(*before, unauthenticated, report(at=T0 + 9, calls="f", **BOB), report(at=T0 + 7, calls="g", **ANN))
+    assert (bound(after), did(after)[-3:]) == ("bob", [CHANGED, CHANGED, REFUSED])
+    state = after.states[b"S:1"]
+    assert isinstance(state, Latest)
+    assert state.released_at is UNSET
+
+
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
