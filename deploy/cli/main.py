@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, str]] = {
     "rebuild": "deploy.cli.rebuild",
     "adopt-log": "deploy.cli.adopt_log",
     "repartition": "deploy.cli.repartition",
+    "kafka": "deploy.cli.kafka_tools",
 }
 
 _PIPE: Final = 141  # as a shell says of a program that SIGPIPE ended
