@@ -108,7 +108,7 @@ $(STAMP): requirements.txt pyproject.toml
 	@echo "Installing into .venv (about 500 MB of downloads the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
 		|| { rm -rf .venv; echo "python3 -m venv failed; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
-	@(while sleep 10; do echo "  ... at work, .venv has $$(du -sh .venv | cut -f1) of about 1.5G"; done) & beat=$$!; \
+	@(while sleep 10; do echo "  ... at work, .venv has $$(du -sh .venv 2>/dev/null | cut -f1) of about 1.7G"; done) & beat=$$!; \
 		trap 'kill $$beat' EXIT; \
 		$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.txt \
 		|| { echo "The install failed: is a package index reachable? Run the same command again; finished downloads are kept."; exit 1; }
