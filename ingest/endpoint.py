@@ -130,7 +130,7 @@ class Endpoint:
                 username = await known.before(asked)
             username = await known.after(asked, reading, username)
         if self._field_rates is not None:
-            self._field_rates.check(reading.values, time.monotonic())
+            self._field_rates.check(reading.values, username, time.monotonic())
         message = report_message(template.kind, reading.values, received_at, head.user_agent, username, head.trace)
         await self._sink.publish(message)
         metrics.accepted(template.name, time.perf_counter() - started)

@@ -63,7 +63,7 @@ class Ingest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_unfinished_bytes: Positive = 32 * 1024 * 1024  # requests not complete; 10,000 slow ones of the usual size: 10
     # Reports (removals too) a minute, all at once if need be; each worker counts alone; 0: off. See docs/ingress.md
     selector_rate: NotNegative = 0  # 60 stops only what is broken: an app reports at its start, twice at most on iOS
-    account_rate: NotNegative = 0  # by the reported user name: only where accounts are authenticated
+    account_rate: NotNegative = 0  # of one account: only where accounts are authenticated
     address_rate: NotNegative = 0  # requests; thousands of phones may share one address (carrier-grade NAT)
     rate_cells: Positive = 1024 * 1024  # of each rate that is on, 16 bytes each; a minute of a worker's full load
     ipv6_prefix: Annotated[int, Meta(ge=16, le=128)] = 64  # bits that are one client: what a household gets (RFC 6177)

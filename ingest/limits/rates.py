@@ -18,14 +18,19 @@ class FieldRates:
     def __init__(self, sketches: Mapping[Field, RateSketch]) -> None:
         self._sketches = tuple(sketches.items())
 
-    def check(self, values: Mapping[Field, str], now: float) -> None:
+    def check(self, values: Mapping[Field, str], account: str | None, now: float) -> None:
         """Count a report with these values at `now` (s, monotonic).
+
+        `account` is who has authenticated, if anybody: it has a number of its own for each selector, one for itself,
+        and nobody else can use them up, whatever they report.
 
         Raises:
             BusyError: 429.
         """
         for field, sketch in self._sketches:
             value = values.get(field)
+            if account is not None:  # a line feed is in no selector and in no name
+                value = f"{account}\n{value}" if field == "selector" else f"\n{account}"
             if value is not None and (wait := sketch.take(value.encode(), now)):
                 cause = "selector_rate" if field == "selector" else "account_rate"
                 raise _too_often(field, wait, cause)

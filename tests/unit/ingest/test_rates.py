@@ -1,5 +1,7 @@
 """Rates as requests meet them: 429 with Retry-After, nothing published, nobody else concerned; off, nothing at all."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -7,8 +9,10 @@ import pytest
 
 from ingest.limits.rates import address_rate, field_rates
 from ingest.retry_after import retry_after
-from schemas.settings import Ingest, Settings
+from schemas.secret import Secret
+from schemas.settings import Ingest, Settings, Template
 from tests.unit.ingest.asgi import Answer, Bench
+from tests.unit.ingest.auth.client import basic_header, ha1
 
 
 def bench(**ingest: Any) -> Bench:
@@ -40,6 +44,59 @@ async def test_an_account_that_reports_too_often() -> None:
     # A report without a user name counts for nobody.
     targets = [{"method": "GET", "target": f"/token/?selector=x{number}", "headers": {}} for number in range(4)]
     assert [(await at.send(target)).status for target in targets] == [200] * 4
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Callable[..., Bench]:
+    """An ingress with a template that asks for an account's password, one for a shared secret, and an open one."""
+    users = tmp_path / "users"
+    users.write_text("".join(f"{name}:push-token:{ha1('SHA-256', name, 'word')}\n" for name in ("ann", "bob")))
+    query = "s=%selector%&u=%account[username]%&t=%pushToken%"
+    templates = (
+        Template(name="own", url=f"https://h/own?{query}", auth="basic", auth_users_file=str(users)),
+        Template(
+            name="all", url=f"https://h/all?{query}", auth="header", auth_header="X-Key", auth_password=Secret("word")
+        ),
+        Template(name="open", url=f"https://h/open?{query}"),
+    )
+
+    def make(**ingest: Any) -> Bench:
+        return Bench(Settings(templates=templates, ingest=Ingest(rate_cells=4096, **ingest)))
+
+    return make
+
+
+async def ask(at: Bench, path: str, user: str, **headers: str) -> int:
+    target = f"/{path}?s=S&u={user}&t=T"
+    return (await at.send({"method": "GET", "target": target, "headers": {"Host": "h"} | headers})).status
+
+
+@pytest.mark.parametrize("rate", ["selector_rate", "account_rate"])
+async def test_who_may_not_report_uses_up_nobodys_number(guarded: Callable[..., Bench], rate: str) -> None:
+    at = guarded(**{rate: 2})
+    wrong: list[tuple[str, str, dict[str, str], int]] = [
+        ("own", "ann", {}, 401),
+        ("own", "ann", {"Authorization": basic_header("ann", "guess")}, 401),
+        ("own", "ann", {"Authorization": basic_header("bob", "word")}, 403),
+        ("all", "ann", {}, 403),
+        ("all", "ann", {"X-Key": "guess"}, 403),
+    ]
+    for path, user, headers, status in wrong * 2:
+        assert await ask(at, path, user, **headers) == status
+    right = {"Authorization": basic_header("ann", "word")}
+    assert [await ask(at, "own", "ann", **right) for _ in range(3)] == [200, 200, 429]
+    assert [await ask(at, "all", "ann", **{"X-Key": "word"}) for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.parametrize("rate", ["selector_rate", "account_rate"])
+async def test_an_account_has_a_number_of_its_own(guarded: Callable[..., Bench], rate: str) -> None:
+    """Whoever else names its selector or its name: an open template's clients, another account."""
+    at = guarded(**{rate: 2})
+    assert [await ask(at, "open", "ann") for _ in range(3)] == [200, 200, 429]
+    bob = {"Authorization": basic_header("bob", "word")}
+    assert [await ask(at, "own", "bob", **bob) for _ in range(3)] == [200, 200, 429]
+    ann = {"Authorization": basic_header("ann", "word")}
+    assert [await ask(at, "own", "ann", **ann) for _ in range(3)] == [200, 200, 429]
 
 
 async def test_an_address_that_asks_too_often_whatever_it_asks() -> None:

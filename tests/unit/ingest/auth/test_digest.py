@@ -83,6 +83,28 @@ def test_no_header_breaks_the_reader(text: str) -> None:
         parse(f"qop=auth,{text}", "push-token", ("SHA-256",))
 
 
+@pytest.mark.parametrize(
+    ("uri", "target", "right"),
+    [
+        ("/t/A/B?", "/t/A/B", True),  # `target_of` has no `?` where nothing follows it
+        ("/t/A/B", "/t/A/B", True),
+        ("/t/A/B??", "/t/A/B??", True),
+        ("/t/A/B??", "/t/A/B", False),
+        ("/t/A/C?", "/t/A/B", False),
+        ("/t/A/B?s=A?", "/t/A/B?s=A", False),
+        ("/t/A/B?s=A?", "/t/A/B?s=A?", True),
+    ],
+)
+async def test_a_query_of_nothing_is_none(uri: str, target: str, right: bool) -> None:
+    door = Door(ONE)
+    for challenge in challenges(await door.refusal(target=target)):
+        answer = digest_answer(challenge, "push", "pass:word", uri=uri)
+        if right:
+            assert await door.ask(answer, target=target) is None
+        else:
+            assert told(await door.refusal(answer, target=target)) == told(await door.refusal(target=target))
+
+
 async def test_users_of_a_file(users: Path) -> None:
     door = Door({"auth": "digest", "auth_users_file": str(users)})
     for name, word in PEOPLE:
