@@ -47,6 +47,10 @@ class Tail:
         self._moved = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._consumer = self._make_consumer()
+        # Asks for ends. A broker answers the requests of a connection in turn, and the follower's has nearly always a
+        # fetch under way that waits for half a second: taking a partition up took two of these, a lookup's 404 one.
+        self._asker = self._make_consumer()
+        self._asks = False
 
     def _make_consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
@@ -60,7 +64,10 @@ class Tail:
         )
 
     async def start(self) -> None:
-        """Connect, and follow whatever `follow` names."""
+        """Connect, and follow whatever `follow` names. May be tried again when it failed."""
+        if not self._asks:
+            await self._asker.start()
+            self._asks = True
         await self._consumer.start()
         read_by_ours(self._consumer)
         self._task = asyncio.create_task(self._run(), name="changelog-tail")
@@ -77,6 +84,7 @@ class Tail:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         await self._consumer.stop()
+        await self._asker.stop()
 
     def follow(self, copy: Copy) -> None:
         """Follow the changelog for this copy from where it stands."""
@@ -108,7 +116,7 @@ class Tail:
             aiokafka.errors.KafkaError: Kafka cannot be asked now.
         """
         latest, removals = self._at(partition)
-        found = await self._consumer.end_offsets([latest, removals])
+        found = await self._asker.end_offsets([latest, removals])
         return Ends(found[latest], found[removals])
 
     async def source_end(self, partition: int) -> int:
@@ -118,7 +126,7 @@ class Tail:
             aiokafka.errors.KafkaError: Kafka cannot be asked now.
         """
         at = TopicPartition(self._topics.reports.name, partition)
-        return int((await self._consumer.end_offsets([at]))[at])
+        return int((await self._asker.end_offsets([at]))[at])
 
     async def catch_up(self, copy: Copy, ends: Ends) -> None:
         """Wait until the copy stands at `ends`; it must be followed. Says how far it is every few seconds."""
