@@ -78,15 +78,14 @@ CONTENDERS: Final = {
             module="ours",
             store="rocksdb",
             processes=2,
-            settings="as ours-rocksdb, compact.processes=2 (one worker on both cores); records held back "
-            "until both have partitions",
+            settings="as ours-rocksdb, compact.processes=2 (one worker on both cores)",
         ),
         Contender(
             name="ours-rocksdb-2-workers",
             module="ours",
             store="rocksdb",
             workers=2,
-            settings="as ours-rocksdb, two processes in one group, records held back until both have partitions",
+            settings="as ours-rocksdb, two of them in one group",
         ),
         Contender(
             name="quixstreams",

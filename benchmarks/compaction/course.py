@@ -161,7 +161,7 @@ class Course:
                     store=contender.store,
                     remaining=goal,
                     stamp=str(self.work / f"{prefix}-{worker}"),
-                    gate=str(self.work / f"{prefix}.gate") if contender.workers * contender.processes > 1 else "",
+                    gate=str(self.work / f"{prefix}.gate") if contender.module == "ours" else "",
                     lookup_port=free_port() if contender.module == "ours" else 0,
                     exactly_once=contender.exactly_once,
                     processes=contender.processes,

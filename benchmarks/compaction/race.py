@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -63,21 +64,41 @@ def race(broker: Broker, contender: Contender, specs: Sequence[Spec], logs: Path
         for worker in workers:
             worker.start()
         if head.gate:
-            open_gate(broker, head, sum(spec.processes for spec in specs))
+            open_gate(broker, specs)
         return _watch(broker, head, specs, workers, begun, at_first)
     finally:
         for worker in workers:
             worker.stop(20.0)
 
 
-def open_gate(broker: Broker, spec: Spec, members: int, deadline: float = 60.0) -> None:
-    """Let the records through once every worker has its share of the partitions."""
+def open_gate(broker: Broker, specs: Sequence[Spec], deadline: float = 60.0) -> None:
+    """Let the records through once all processes of our workers have partitions, and have taken them up: joining and
+    recovery are in nobody's rate. (A peer recovers all of its partitions before its first record; ours would begin with
+    the first one that is ready, in one process, while the clock runs for all.)"""
+    head = specs[0]
+    ports = [spec.lookup_port + number for spec in specs for number in range(spec.processes)]
     until = time.monotonic() + deadline
-    while broker.sharing(spec.group, spec.reports) < members:
+    while True:
+        taken_up = [_taken_up(port) for port in ports]
+        all_there = all(taken_up) and sum(taken_up) == head.partitions
+        if all_there and broker.sharing(head.group, head.reports) == len(ports):
+            break
         if time.monotonic() > until:
-            raise FailedError(f"{spec.group}: {members} workers did not come to share the partitions")
+            raise FailedError(f"{head.group}: {len(ports)} processes have taken up {taken_up} partitions")
         time.sleep(0.1)
-    Path(spec.gate).touch()
+    Path(head.gate).touch()
+
+
+def _taken_up(port: int) -> int:
+    """How many partitions the process at a lookup port has taken up; it says so once a second."""
+    with (
+        contextlib.suppress(OSError),
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5.0) as answer,
+    ):
+        for line in answer.read().decode().splitlines():
+            if line.startswith("pushtokens_compactor_partitions_ready "):
+                return int(float(line.rpartition(" ")[2]))
+    return 0
 
 
 def _watch(

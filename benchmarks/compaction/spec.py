@@ -16,7 +16,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     """One process of one run; passed as JSON on the command line.
 
     `remaining`: records until the contender has done its work. `gate`: a file that must exist before the first record
-    is handed out (several processes start at once); empty: none. `stamp`: start of the paths where
+    is handed out (all partitions have been taken up); empty: none. `stamp`: start of the paths where
     stamps are written. Times are CLOCK_MONOTONIC, which all processes share.
     """
 
@@ -80,7 +80,9 @@ def on_first_fetch(spec: Spec, then: Callable[[], None]) -> None:
     gate = spec.gate
 
     async def fetched(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if gate and not os.path.exists(gate):  # noqa: ASYNC240, PTH110  (a stat, before the clock starts)
+        read = self._subscriptions.subscription
+        held = gate and read is not None and spec.reports in read.topics
+        if held and not os.path.exists(gate):  # noqa: ASYNC240, PTH110  (a stat, before the clock starts)
             await asyncio.sleep(0.01)
             return {}
         found = await original(self, *args, **kwargs)
