@@ -120,6 +120,8 @@ class Endpoint:
         username = await gate.before(asked) if gate is not None and asked is not None else None
         if method in _WITH_BODY:
             call.body = await body_of(receive)
+        elif head.framed:
+            await body_of(receive)  # it means nothing, but the request is no request before its end has come
         received_at = time.time_ns() // 1_000_000
         started = call.started = time.perf_counter()
         reading = self._read(call, candidates, scope["query_string"])

@@ -11,7 +11,8 @@ from ingest.trace import trace_headers
 from schemas.cloudevents import Headers
 
 # One look at a set for each header, and further looks only for these.
-_WANTED: Final = frozenset({b"authorization", b"content-type", b"content-encoding", b"user-agent", b"traceparent"})
+_FRAME: Final = frozenset({b"content-length", b"transfer-encoding"})
+_WANTED: Final = _FRAME | {b"authorization", b"content-type", b"content-encoding", b"user-agent", b"traceparent"}
 
 
 class ClientGoneError(Exception):
@@ -19,13 +20,15 @@ class ClientGoneError(Exception):
 
 
 class Head(Struct, gc=False):
-    """The headers that matter: text as latin-1, `encoding` and `user_agent` as they came, empty for none."""
+    """The headers that matter: text as latin-1, `encoding` and `user_agent` as they came, empty for none; `framed`: a
+    body is announced."""
 
     authorization: str = ""
     content_type: str = ""
     encoding: bytes = b""
     user_agent: bytes = b""
     trace: Headers | None = None
+    framed: bool = False
 
 
 def head_of(found: list[tuple[bytes, bytes]]) -> Head:
@@ -41,6 +44,8 @@ def head_of(found: list[tuple[bytes, bytes]]) -> Head:
                 head.authorization = value.decode("latin-1")
             elif name == b"traceparent":
                 head.trace = trace_headers(found)
+            elif name in _FRAME:
+                head.framed = True
             elif value.strip().lower() != b"identity":
                 head.encoding = value
     return head

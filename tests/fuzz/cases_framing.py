@@ -59,6 +59,26 @@ LENGTHS = [
         stays=True,
     ),
     Case(
+        "GET with chunks beyond the limit",
+        request(b"GET", b"/token/?" + PAIRS, CHUNKED) + chunk(b"a" * 1000) * 70,
+        (413,),
+        "`max_body`: it was not over, so it left no record",
+    ),
+    Case(
+        "GET with half a body",
+        request(b"GET", b"/token/?" + PAIRS, CL + b"9") + b"a",
+        (408,),
+        "`body_timeout`: as before",
+        then="stall",
+    ),
+    Case(
+        "GET with half a body, and the client ends",
+        request(b"GET", b"/token/?" + PAIRS, CL + b"9") + b"a",
+        (),
+        "RFC 9112 §8: as before",
+        then="half-close",
+    ),
+    Case(
         "POST with a request in its body, nothing else",
         post(HIDDEN, FORM_TYPE),
         (400,),
