@@ -1,12 +1,13 @@
 """Reading a JSON body. Pure."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
 
 from ingest.names import Names, canonical
+from ingest.read_pairs import MAX_NAMES
 from ingest.reading import Reading
 from ingest.refusal import RefusedError
 from ingest.values import PLAIN
@@ -17,7 +18,8 @@ def read_json(reading: Reading, names: Names, place: str, data: bytes) -> None:
     """Read `data` (bytes, UTF-8) into `reading`; arguments as `read_pairs`.
 
     Raises:
-        RefusedError: 400, not a JSON object, a value that is no text, or as `Reading.put` and `Reading.fixed`.
+        RefusedError: 400, not a JSON object, more names than anybody sends, a value that is no text, or as
+            `Reading.put` and `Reading.fixed`.
     """
     texts = _texts(data)
     _object(reading, names, place, _parse(data) if texts is None else texts)
@@ -31,7 +33,7 @@ class _Object(list[tuple[str, Any]]):
 _decode_texts: Final = msgspec.json.Decoder(dict[str, str]).decode
 
 
-def _texts(body: bytes) -> Iterable[tuple[str, str]] | None:
+def _texts(body: bytes) -> Collection[tuple[str, str]] | None:
     """The pairs of a flat object of texts; None if it is anything else, or holds a name twice."""
     if b"\\" in body:
         return None
@@ -62,7 +64,9 @@ def _parse(body: bytes) -> _Object:
     return document
 
 
-def _object(reading: Reading, names: Names, place: str, document: Iterable[tuple[str, Any]]) -> None:
+def _object(reading: Reading, names: Names, place: str, document: Collection[tuple[str, Any]]) -> None:
+    if len(document) > MAX_NAMES:
+        raise RefusedError(400, "too_many", f"more than {MAX_NAMES} names in a JSON object", "body")
     secret = reading.template.auth_parameter
     whole = names.whole
     longest = reading.max_plain

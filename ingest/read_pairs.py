@@ -8,7 +8,7 @@ from ingest.reading import Reading
 from ingest.refusal import RefusedError
 from ingest.values import PLAIN, decode_pair
 
-_MAX_PAIRS: Final = 1000  # names in one query or form: a template has a dozen, and each name costs time
+MAX_NAMES: Final = 1000  # in one query, form or JSON object: a template has a dozen, and each name costs time
 
 
 def read_pairs(reading: Reading, names: Names, place: str, data: bytes) -> None:
@@ -24,8 +24,8 @@ def read_pairs(reading: Reading, names: Names, place: str, data: bytes) -> None:
         RefusedError: 400, as `Reading.put` and `Reading.fixed`, or more names than anybody sends.
     """
     items = data.decode("utf-8", "surrogateescape").split("&")
-    if len(items) > _MAX_PAIRS:
-        raise RefusedError(400, "too_many", f"more than {_MAX_PAIRS} parameters")
+    if len(items) > MAX_NAMES:
+        raise RefusedError(400, "too_many", f"more than {MAX_NAMES} parameters")
     secret = reading.template.auth_parameter
     whole = names.whole
     longest = reading.max_plain

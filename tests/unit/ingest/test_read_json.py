@@ -7,8 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.read_json import _parse, _texts
+from ingest.read_json import _parse, _texts, read_json
+from ingest.reading import Reading
 from ingest.refusal import RefusedError
+from ingest.template import compile_template
+from ingest.values import Limits
+from ingest.variables import Field
+from schemas.settings import Template
 
 _NAMES = st.sampled_from(["a", "b", "selector", 'q"', "\\", "é", "\x7f", "\u2028", "😀", ""])
 _VALUES = _NAMES | st.integers() | st.none() | st.booleans() | st.lists(_NAMES, max_size=2)
@@ -78,3 +83,25 @@ def test_what_apps_send_goes_the_short_way() -> None:
     body = b'{\r\n"selector" : "ab:cd",\r\n"token_calls" : "x/y=",\r\n"username" : "\xc3\xa9"\r\n}\r\n'
     assert list(_texts(body) or ()) == [("selector", "ab:cd"), ("token_calls", "x/y="), ("username", "é")]
     assert list(_texts(b"{}") or ()) == []
+
+
+@pytest.mark.parametrize("more", ["", 1])  # the short way, the long way
+@pytest.mark.parametrize("inside", [False, True])
+def test_names_are_bounded(more: object, inside: bool) -> None:
+    """As those of a form are: to look a name up takes longer than to send it."""
+    nested = '{"in": {"s": "%selector%", "t": "%pushToken%"}}'
+    data = nested if inside else '{"s": "%selector%", "t": "%pushToken%"}'
+    url, kind = "https://h/t", "application/json"
+    template = compile_template(Template(name="t", url=url, post_data=data, content_type=kind))
+
+    def told(names: int) -> dict[Field, str]:
+        pairs = {"s": "S"} | {f"x{number}": more for number in range(names - 1)}
+        reading = Reading(template, Limits())
+        read_json(reading, template.body, "b", json.dumps({"in": pairs} if inside else pairs).encode())
+        return dict(reading.values)
+
+    assert told(1000) == {"selector": "S"}
+    with pytest.raises(RefusedError) as caught:
+        told(1001)
+    assert (caught.value.status, caught.value.reason, caught.value.field) == (400, "too_many", "body")
+    assert "1000 names" in caught.value.detail
