@@ -52,7 +52,10 @@ class ExternalCheck:
             # A task of its own: the request that asks first may go away, and others wait for the same answer.
             task = self._asking[key] = asyncio.create_task(self._find(key, username, password))
             task.add_done_callback(lambda done: self._done(key, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        finally:
+            del task  # its error holds this frame: a circle, which only the collector would find
 
     async def close(self) -> None:
         """Give up what is being asked."""

@@ -4,6 +4,7 @@
 redirect: no answer. The body of the answer means nothing.
 """
 
+from traceback import clear_frames
 from types import TracebackType
 from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -50,6 +51,7 @@ class HttpCheck:
                 status = answer.status
                 await answer.content.read(_MOST_READ)  # so that the connection can be used again
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            _let_go(error)
             raise CheckError(type(error).__name__) from None
         if 200 <= status < 300:
             return True
@@ -70,3 +72,11 @@ class HttpCheck:
     ) -> None:
         """Close the connections."""
         await self.close()
+
+
+def _let_go(error: BaseException) -> None:
+    """Break the circles of an error: its frames hold it, which only the collector would find, and that comes seldom."""
+    found: BaseException | None = error
+    while found is not None:
+        clear_frames(found.__traceback__)
+        found = found.__cause__ or found.__context__

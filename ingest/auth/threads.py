@@ -32,24 +32,36 @@ class Threads:
         self._free -= 1
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        given = loop, future, function, arguments
+        threading.Thread(target=self._work, args=given, name="auth-callback", daemon=True).start()
+        del given
+        try:
+            return await future
+        finally:
+            del future  # its error holds this frame: a circle, which only the collector would find
 
-        def done(result: T | None, error: BaseException | None) -> None:
-            self._free += 1
-            if future.done():
-                return
-            if error is None:
-                future.set_result(result)  # type: ignore[arg-type]
-            else:
-                future.set_exception(error)
+    def _work(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        future: "asyncio.Future[T]",
+        function: Callable[..., T],
+        arguments: tuple[Any, ...],
+    ) -> None:
+        result: T | None = None
+        error: Exception | None = None
+        try:
+            result = function(*arguments)
+        except Exception as caught:
+            error = caught
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._done, future, result, error)
+        del future, error  # as in `call`
 
-        def work() -> None:
-            result, error = None, None
-            try:
-                result = function(*arguments)
-            except Exception as caught:
-                error = caught
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(done, result, error)
-
-        threading.Thread(target=work, name="auth-callback", daemon=True).start()
-        return await future
+    def _done(self, future: "asyncio.Future[T]", result: T | None, error: Exception | None) -> None:
+        self._free += 1
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)  # type: ignore[arg-type]
+        else:
+            future.set_exception(error)
