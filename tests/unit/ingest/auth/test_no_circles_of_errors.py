@@ -53,7 +53,6 @@ def plain(username: str, realm: str, algorithm: str) -> str:
 
 
 async def waiting(username: str, realm: str, algorithm: str) -> str:
-    await asyncio.sleep(0)
     raise BrokenError
 
 
@@ -70,7 +69,6 @@ def test_a_callback_that_raises(name: str, nothing_left: Callable[[], None]) -> 
 
 def test_a_check_that_fails(nothing_left: Callable[[], None]) -> None:
     async def fails(username: str, password: str) -> bool:
-        await asyncio.sleep(0)
         raise CheckError("status 500")
 
     async def ask() -> None:
