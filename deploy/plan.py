@@ -10,6 +10,8 @@ from schemas.topics import TopicSpec
 
 # Configs on which correctness stands; how long and how much to keep is the operator's to change.
 ESSENTIAL: Final = ("cleanup.policy", "message.timestamp.type")
+# Those on which it stands how many disks may be lost.
+_SAFETY: Final = ("min.insync.replicas", "unclean.leader.election.enable")
 
 OK, TO_DO, DIFFERENT = 0, 4, 5
 """Exit codes of `init --dry-run`: all is as the settings say; `init` would make or change something; something is
@@ -57,6 +59,23 @@ def changes(wanted: Sequence[TopicSpec], found: Mapping[str, FoundTopic]) -> Map
     """The configs that differ: topic to config to the value that the settings say."""
     made = {spec.name: _other(spec, found[spec.name]) for spec in wanted if spec.name in found}
     return {name: of for name, of in made.items() if of}
+
+
+def problems(steps: Sequence[Step]) -> list[str]:
+    """What keeps the pipeline from its work (texts)."""
+    told = {"create": "topic {} does not exist: run `pushtokens init`"}
+    return [
+        told.get(step.verdict, step.detail).format(step.name) for step in steps if step.verdict in ("create", "wrong")
+    ]
+
+
+def less_safe(steps: Sequence[Step]) -> list[str]:
+    """Where fewer copies stand behind a 200, or more, than the settings say (texts)."""
+    return [
+        f"{step.name}: {step.detail}"
+        for step in steps
+        if step.verdict == "differs" and (step.what == "replicas" or step.name.partition("/")[2] in _SAFETY)
+    ]
 
 
 def code_of(steps: Sequence[Step]) -> int:

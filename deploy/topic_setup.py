@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from deploy.plan import Step, changes, plan_topics
+from deploy.plan import Step, changes, plan_topics, problems
 from deploy.topic_configs import change_configs, read_found
 from schemas.kafka_client import client_options
 from schemas.settings import Settings
@@ -37,19 +37,15 @@ async def set_up_topics(settings: Settings) -> list[str]:
         created = await _create(admin, wanted)
         await _wait_for_leaders(admin, wanted)
         found = await read_found(admin, wanted)
-    problems = [step.detail for step in plan_topics(wanted, found) if step.verdict == "wrong"]
-    if problems:
-        raise TopicError("\n".join(problems))
+    refused = [step.detail for step in plan_topics(wanted, found) if step.verdict == "wrong"]
+    if refused:
+        raise TopicError("\n".join(refused))
     return created
 
 
 async def check_topics(settings: Settings) -> list[str]:
     """What is wrong with the topics now (texts, empty: nothing). Changes nothing; raises KafkaError as above."""
-    told = {"create": "topic {} does not exist: run `pushtokens init`"}
-    steps = await look_at_topics(settings)
-    return [
-        told.get(step.verdict, step.detail).format(step.name) for step in steps if step.verdict in ("create", "wrong")
-    ]
+    return problems(await look_at_topics(settings))
 
 
 async def look_at_topics(settings: Settings, *, change: bool = False) -> list[Step]:

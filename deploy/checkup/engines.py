@@ -11,7 +11,8 @@ from deploy.checkup.facts import clickhouse_facts, kafka_facts
 from deploy.checkup.finding import Finding
 from deploy.checkup.judge import judge_clickhouse, judge_kafka
 from deploy.checkup.neighbours import clickhouse_is_ours, kafka_is_ours
-from deploy.topic_setup import check_topics
+from deploy.plan import less_safe, problems
+from deploy.topic_setup import look_at_topics
 from processors.clickhouse_errors import AwayError, RefusedError, UntrustedError
 from processors.clickhouse_options import certificate_hint
 from processors.migrations import SchemaError, pending
@@ -28,17 +29,20 @@ def look_at_kafka(settings: Settings) -> Iterator[Finding]:
         yield Finding("kafka", "note", "embedded and not running: `pushtokens up` starts it")
         return
     try:
-        problems = asyncio.run(asyncio.wait_for(check_topics(settings), _SECONDS))
+        steps = asyncio.run(asyncio.wait_for(look_at_topics(settings), _SECONDS))
     except (KafkaError, OSError, TimeoutError) as error:
         yield Finding("kafka", "fail", asyncio.run(why_not(settings, "doctor", create_conn, error)))
         return
     yield Finding("kafka", "ok", f"{settings.bootstrap} answers")
-    for problem in problems:
+    wrong = problems(steps)
+    for problem in wrong:
         yield Finding("topics", "fail", problem)
-    if problems:
+    if wrong:
         return
     text = f"{settings.kafka.topic_prefix}.*: as defined, {settings.partition_count} partitions each"
     yield Finding("topics", "ok", text)
+    for difference in less_safe(steps):
+        yield Finding("copies", "note", difference)
     try:
         facts = asyncio.run(asyncio.wait_for(kafka_facts(settings), _FACTS_SECONDS))
     except (KafkaError, OSError, TimeoutError) as error:

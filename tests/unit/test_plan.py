@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.plan import DIFFERENT, OK, TO_DO, Step, changes, code_of, plan_topics
+from deploy.plan import DIFFERENT, OK, TO_DO, Step, changes, code_of, less_safe, plan_topics, problems
 from deploy.topic_configs import FoundTopic
 from schemas.topics import TopicSpec
 
@@ -78,3 +78,16 @@ def test_configs_are_changed_when_that_is_asked_for() -> None:
 def test_everything_that_differs_is_said() -> None:
     what = [what for what, _, _ in verdicts(found(4, 1, retention_ms="5"))]
     assert what == ["topic", "replicas", "config"]
+
+
+def test_what_a_topic_of_one_machine_lacks_in_a_cluster_is_told() -> None:
+    spec = TopicSpec(name="reports", partitions=4, replicas=3, config={"min.insync.replicas": "2", "retention.ms": "9"})
+    there = {"reports": FoundTopic(4, 1, {"min.insync.replicas": "1", "retention.ms": "10"})}
+    steps = plan_topics([spec], there)
+    assert problems(steps) == []
+    copies, confirmed = less_safe(steps)
+    assert copies.startswith("reports: replication factor 1, the settings say 3")
+    assert confirmed.startswith(
+        "reports/min.insync.replicas: 1, the settings say 2: `pushtokens init --change-configs`"
+    )
+    assert less_safe(plan_topics([spec], {"reports": FoundTopic(4, 3, spec.config | {"retention.ms": "10"})})) == []
