@@ -7,6 +7,7 @@ the program that sends the push, never for a log.
 import argparse
 import asyncio
 import json
+import logging
 import sys
 import time
 from typing import Any
@@ -60,7 +61,9 @@ async def answer(copy: LatestCopy, complete: asyncio.Event, stale_ms: int) -> No
 
 async def main(topic: str, stale_ms: int, **options: Any) -> None:
     options |= {"auto_offset_reset": "earliest", "isolation_level": "read_committed", "metadata_max_age_ms": 10_000}
-    async with AIOKafkaConsumer(topic, **options) as consumer:
+    consumer = AIOKafkaConsumer(topic, **options)
+    try:
+        await consumer.start()
         parts = consumer.assignment()  # all: there is no consumer group
         copy, complete = LatestCopy(*await ends_of(consumer, parts)), asyncio.Event()
         following = asyncio.create_task(follow(consumer, parts, copy, complete))
@@ -68,9 +71,14 @@ async def main(topic: str, stale_ms: int, **options: Any) -> None:
         done, _ = await asyncio.wait((following, answering), return_when=asyncio.FIRST_COMPLETED)
         following.cancel()
         done.pop().result()  # LogChangedError: the topic was made anew; start again, with a new copy
+    except (KafkaError, TimeoutError) as error:  # at the start: `follow` bears them
+        sys.exit(f"Kafka does not answer ({type(error).__name__}): {options['bootstrap_servers']}")
+    finally:
+        await consumer.stop()
 
 
 if __name__ == "__main__":
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what it has to say is said here
     parser = argparse.ArgumentParser()
     parser.add_argument("--bootstrap", dest="bootstrap_servers", default="127.0.0.1:9092")
     parser.add_argument("--topic", default="push-token.latest")

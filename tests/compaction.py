@@ -319,11 +319,12 @@ async def differences(settings: Settings) -> list[str]:
     model = await model_of(settings)
     named = topics(settings)
     latest = {
-        key: NOBODY | _visible(decode_latest(value), "username_since", "calls_removed_at", "other_removed_at")
+        key: NOBODY
+        | _visible(decode_latest(value), "username_since", "calls_removed_at", "other_removed_at", "released_at")
         for key, value in last_values(await read_all(settings, named.latest.name)).items()
     }
     removals = {
-        key: NOBODY | _visible(decode_removed(value))
+        key: NOBODY | _visible(decode_removed(value), "released_at")
         for key, value in last_values(await read_all(settings, named.removals.name)).items()
     }
     found = _compare("latest", latest, model.latest()) + _compare("removals", removals, model.removals())

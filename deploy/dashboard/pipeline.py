@@ -1,6 +1,7 @@
 """The pipeline's own health: reads the roles' /metrics every few seconds and keeps the last hour."""
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -12,8 +13,11 @@ import httpx
 from msgspec import Struct
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.dashboard.addresses import addresses
 from deploy.dashboard.series import Drawing, Series, Value
 from schemas.settings import Settings
+
+log = logging.getLogger(__name__)
 
 INTERVAL: Final = 5.0  # seconds: as often as the page asks
 _KEPT: Final = 720  # samples: one hour
@@ -40,16 +44,6 @@ class Sample(Struct, frozen=True):
     lags: Mapping[str, float]
 
 
-def addresses(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """Where each role's metrics are: from the settings, or the ports on this machine."""
-    chosen = settings.dashboard
-    return {
-        "ingest": _listed(chosen.ingest_urls) or (f"http://127.0.0.1:{settings.ingest.port}",),
-        "compact": _listed(chosen.compact_urls) or (f"http://127.0.0.1:{settings.lookup.port}",),
-        "sink": _listed(chosen.sink_urls) or (f"http://127.0.0.1:{settings.sink.port}",),
-    }
-
-
 def total(text: str, name: str, labels: Mapping[str, str] | None = None) -> float | None:
     """The sum of all samples `name` with these labels in a Prometheus text, or None if there is none.
 
@@ -71,6 +65,7 @@ class Pipeline:
     def __init__(self, settings: Settings) -> None:
         self._addresses = addresses(settings)
         self._samples: deque[Sample] = deque(maxlen=_KEPT)
+        self._troubles: dict[str, tuple[str, int]] = {}
 
     async def watch(self) -> None:
         """Sample until cancelled."""
@@ -98,13 +93,24 @@ class Pipeline:
     async def _texts(self, client: httpx.AsyncClient, role: str) -> list[str] | None:
         """The metrics of every instance of a role; None if one does not answer: a sum without it would be wrong."""
         try:
-            answers = [await client.get(f"{url.rstrip('/')}/metrics") for url in self._addresses[role]]
+            answers = [await client.get(f"{url}/metrics") for url in self._addresses[role]]
             texts = [answer.raise_for_status().text for answer in answers]
             for text in texts:
                 total(text[:_MAX_BYTES], "")
-        except (httpx.HTTPError, ValueError):
+        except (httpx.HTTPError, ValueError) as error:
+            self._tell(role, _said(error))
             return None
+        self._tell(role, "")
         return texts
+
+    def _tell(self, role: str, trouble: str) -> None:
+        """Log what keeps a role's metrics away, once, when it is still so at the second question: a role may start."""
+        before, times = self._troubles.get(role, ("", 0))
+        times = times + 1 if trouble == before else 1
+        self._troubles[role] = trouble, times
+        if trouble and times == 2:
+            name = _NAMES_OF_ROLES[role]
+            log.warning("no metrics from the %s: %s (dashboard.%s_urls says where they are)", name, trouble, role)
 
     def drawings(self) -> dict[str, Drawing]:
         """The two charts by the id of their card: rates (records a second) and lags (records)."""
@@ -152,8 +158,13 @@ def _lag_headline(samples: list[Sample]) -> tuple[str, str]:
     return f"{sum(waiting.values()):,.0f}", f"records wait now: {', '.join(parts)}"
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def _said(error: Exception) -> str:
+    """What happened, without the address: it may hold a password."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"status {error.response.status_code}"
+    if isinstance(error, httpx.ConnectError):
+        return str(error) or "no connection"  # which certificate is wrong, say
+    return type(error).__name__ if isinstance(error, httpx.HTTPError) else "what answers is not a role's metrics"
 
 
 _NAMES_OF_ROLES: Final = {"ingest": "ingress", "compact": "compactor", "sink": "sink"}

@@ -7,6 +7,7 @@ from typing import Final
 
 from uvicorn import Config, Server
 
+from deploy.dashboard.addresses import AddressError, addresses
 from deploy.dashboard.app import make_app
 from deploy.dashboard.login import is_loopback
 from schemas.logs import set_up
@@ -26,6 +27,11 @@ def run(settings: Settings) -> int:
     host, port = settings.dashboard.host, settings.dashboard.port
     if not is_loopback(host) and not settings.dashboard.password:
         log.error("beyond this machine (%s) a login is needed: set PUSHTOKENS_DASHBOARD_PASSWORD", host)
+        return _WRONG_SETTINGS
+    try:
+        addresses(settings)
+    except AddressError as error:
+        log.error("%s", error)
         return _WRONG_SETTINGS
     try:
         listener = _listen(host, port)

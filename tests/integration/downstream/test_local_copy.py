@@ -22,7 +22,7 @@ from tests.unit.schemas.consumer.test_latest_copy import latest
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "local_copy.py"
 SECONDS = 60.0
-HIDDEN = ("username_since", "calls_removed_at", "other_removed_at")
+HIDDEN = ("username_since", "calls_removed_at", "other_removed_at", "released_at")
 
 
 class Copy:
@@ -49,6 +49,22 @@ class Copy:
 
 def _as_reference(known: dict[str, Any]) -> dict[str, Any]:
     return {"bound_to": None} | {name: value for name, value in known.items() if name not in ("selector", *HIDDEN)}
+
+
+async def test_without_kafka_it_says_so_in_one_line() -> None:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(EXAMPLE),
+        "--bootstrap",
+        "127.0.0.1:1",
+        stdout=pipe,
+        stderr=pipe,
+        env=os.environ | python_path(),
+    )
+    out, errors = await asyncio.wait_for(process.communicate(), SECONDS)
+    assert (process.returncode, out) == (1, b"")
+    assert errors == b"Kafka does not answer (KafkaConnectionError): 127.0.0.1:1\n"
 
 
 @asynccontextmanager

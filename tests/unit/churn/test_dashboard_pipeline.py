@@ -2,9 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
-from deploy.dashboard.pipeline import Pipeline, Sample, addresses, total
+from deploy.dashboard import role
+from deploy.dashboard.addresses import AddressError, addresses
+from deploy.dashboard.pipeline import Pipeline, Sample, total
 from schemas.settings import Dashboard, Settings
 
 TEXT = """\
@@ -77,5 +80,58 @@ def test_where_the_roles_are() -> None:
         "compact": ("http://127.0.0.1:6066",),
         "sink": ("http://127.0.0.1:8090",),
     }
-    elsewhere = Settings(dashboard=Dashboard(sink_urls="http://a:1, http://b:2"))
-    assert addresses(elsewhere)["sink"] == ("http://a:1", "http://b:2")
+    elsewhere = Settings(dashboard=Dashboard(sink_urls="http://a:1, https://b:2/,http://c/behind/a/proxy"))
+    assert addresses(elsewhere)["sink"] == ("http://a:1", "https://b:2", "http://c/behind/a/proxy")
+
+
+@pytest.mark.parametrize(
+    ("urls", "wrong"),
+    [
+        ("secret.host:8443", "it does not begin with http:// or https://"),
+        ("http://a:1,ftp://secret", "address 2 of 2 does not begin with http:// or https://"),
+        ("http://", "it has no host, or port 0"),
+        ("https://secret:port", "it has a port or host that is none"),
+        ("https://secret:99999", "it has a port or host that is none"),
+        ("http://[::1", "it has a port or host that is none"),
+        ("http://secret.ü\u200d/", "it has a port or host that is none"),
+        ("https://user:secret@h:1/metrics", "it has more than that (/metrics is put behind it)"),
+        ("http://a:1 http://b:2", "it has a port or host that is none"),
+    ],
+)
+def test_addresses_that_are_none(
+    urls: str, wrong: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong is said by the setting's name and without its value, which may hold a password; exit code 2."""
+    settings = Settings(dashboard=Dashboard(ingest_urls=urls))
+    with pytest.raises(AddressError) as caught:
+        addresses(settings)
+    said = f"dashboard.ingest_urls: {wrong}; wanted: http://HOST:PORT or https://HOST:PORT, several with commas"
+    assert str(caught.value) == said
+    monkeypatch.setattr(role, "set_up", lambda *_: None)
+    assert role.run(settings) == 2
+    assert said in caplog.text and "secret" not in caplog.text
+
+
+async def test_what_keeps_metrics_away_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    answers: list[httpx.Response | Exception] = [httpx.ConnectError("certificate has expired")] * 3
+    answers += [httpx.Response(200, text=TEXT), *[httpx.Response(403)] * 3, *[httpx.ReadTimeout("")] * 2]
+    answers += [httpx.Response(200, text="<html>")] * 2
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    pipeline = Pipeline(Settings(dashboard=Dashboard(ingest_urls="https://user:secret@h:1")))
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        while answers:
+            await pipeline._texts(client, "ingest")
+    whose = "(dashboard.ingest_urls says where they are)"
+    assert [record.getMessage() for record in caplog.records if record.name == "deploy.dashboard.pipeline"] == [
+        f"no metrics from the ingress: certificate has expired {whose}",
+        f"no metrics from the ingress: status 403 {whose}",
+        f"no metrics from the ingress: ReadTimeout {whose}",
+        f"no metrics from the ingress: what answers is not a role's metrics {whose}",
+    ]
+    assert "secret" not in caplog.text
