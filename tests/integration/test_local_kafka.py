@@ -1,6 +1,7 @@
 """The embedded broker: its data survives stops and kills, it reaches nobody, and several make a cluster."""
 
 import uuid
+import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
+from deploy.local.jars import ensure, jars_dir
 from deploy.local.kafka import LocalKafka
+from deploy.local.kafka_tools import TOOLS
 from deploy.local.ports import free_port
 from tests.engines import START_SECONDS, running_kafka
 from tests.poll import until_async
@@ -99,3 +102,8 @@ async def test_two_brokers_make_a_cluster_and_one_may_die(tmp_path: Path) -> Non
         second.kill()
         await send(first.bootstrap, "t", b"two")
         assert await read(first.bootstrap, "t", 2) == [b"one", b"two"]
+
+
+def test_every_tool_is_in_the_jars() -> None:
+    found = {name for jar in ensure(jars_dir()) if "kafka" in jar.name for name in zipfile.ZipFile(jar).namelist()}
+    assert [name for name in TOOLS.values() if name.replace(".", "/") + ".class" not in found] == []
