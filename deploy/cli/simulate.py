@@ -1,7 +1,6 @@
 """`pushtokens simulate`: a fleet that reports over real HTTP, and what became of its requests."""
 
 import argparse
-import asyncio
 import contextlib
 import json
 import sys
@@ -17,14 +16,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deploy.cli.kafka import said
-from deploy.simulate.connection import Target, target
+from deploy.simulate.connection import Target
 from deploy.simulate.driver import AbandonedError, Drive, Driver
 from deploy.simulate.fleet import Plan, requests
 from deploy.simulate.kafka_check import KafkaCheck
 from deploy.simulate.ledger import Ledger
+from deploy.simulate.reach import CannotStartError, reach, where_of
 from deploy.simulate.request import Request
 from deploy.simulate.summary import text
 from deploy.simulate.tally import Tally
+from deploy.simulate.trust import context
 from schemas.settings import Settings
 
 HELP = "play a fleet of phones against the ingress"
@@ -33,6 +34,7 @@ EXAMPLES = """\
   pushtokens simulate --accounts 20000 --reports 100000 --kafka-check
   pushtokens simulate --rate 50 --seed 7                    a day compressed so that 50 requests/s come on average
   pushtokens simulate --url http://127.0.0.1:18080 --json   counts as JSON
+  pushtokens simulate --url https://push.example.net --ca ca.pem
 
 Exit code 0: every request was accepted, or refused as a broken one should be. The same seed plays the same day."""
 
@@ -53,7 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="s of nothing but silence or 503 to bear (default 120)",
     )
-    add("--url", metavar="U", help="the ingress (default http://127.0.0.1:<ingest.port>)")
+    add("--url", metavar="U", help="the ingress (default: that of the settings on this machine, with its TLS)")
+    add(
+        "--ca",
+        metavar="FILE",
+        help="with https: whose certificates to believe, PEM (default: the system's authorities)",
+    )
     add("--record", metavar="FILE", help="write each accepted request to FILE as a JSON line; marks User-Agents")
     add("--kafka-check", action="store_true", help="then check that each 200 is in the topic once; marks User-Agents")
     add("--json", action="store_true", help="print the counts as JSON")
@@ -62,7 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Play the day. Returns 0, or 1 when anything went another way than it should, 2 for a target that is none."""
     try:
-        where = target(arguments.url or f"http://127.0.0.1:{settings.ingest.port}")
+        where = where_of(arguments.url, arguments.ca, settings.ingest)
+        context(where)
         with _opened(arguments.record) as record:
             return _play(arguments, settings, where, record)
     except (ValueError, OSError) as error:
@@ -78,7 +86,7 @@ def _play(arguments: argparse.Namespace, settings: Settings, where: Target, reco
     began = perf_counter()
     try:
         uvloop.run(_day(arguments, settings, where, tally, ledger, report))
-    except _CannotStartError as error:
+    except CannotStartError as error:
         print(f"pushtokens simulate: {error}", file=sys.stderr)
         return 1
     except (KafkaError, TimeoutError) as error:
@@ -98,10 +106,6 @@ def _play(arguments: argparse.Namespace, settings: Settings, where: Target, reco
     return 0 if whole and report.get("kafka_check", {}).get("holds", True) else 1
 
 
-class _CannotStartError(Exception):
-    """Nothing to play against; the text says what to do."""
-
-
 async def _day(
     arguments: argparse.Namespace,
     settings: Settings,
@@ -110,7 +114,7 @@ async def _day(
     ledger: Ledger,
     report: dict[str, Any],
 ) -> None:
-    await _reach(where)
+    await reach(where)
     check = None
     if arguments.kafka_check:
         check = KafkaCheck(settings, arguments.seed)
@@ -133,19 +137,6 @@ async def _day(
     if check is not None:
         finding = await check.after(ledger)
         report["kafka_check"] = {**msgspec.structs.asdict(finding), "holds": finding.holds}
-
-
-async def _reach(where: Target) -> None:
-    """One connection, so that a wrong address is one clear message and not a count of failures."""
-    try:
-        async with asyncio.timeout(5):
-            _, writer = await asyncio.open_connection(where.host, where.port)
-        writer.close()
-    except (OSError, TimeoutError) as error:
-        raise _CannotStartError(
-            f"nothing answers on {where.authority} ({type(error).__name__}): is `make run` running there? "
-            "Another address goes after --url, another port into PUSHTOKENS_INGEST_PORT"
-        ) from None
 
 
 @contextlib.contextmanager

@@ -16,11 +16,14 @@ class NoAnswerError(ConnectionError):
 
 
 class Target(Struct, frozen=True):
-    """Where the ingress is."""
+    """Where the ingress is; with `tls` what proves it: `own_file`, its very certificate (PEM), or one from
+    an authority in `ca_file` (PEM; empty: the system's)."""
 
     host: str
     port: int
     tls: bool = False
+    ca_file: str = ""
+    own_file: str = ""
 
     @property
     def authority(self) -> str:
@@ -54,8 +57,9 @@ def target(url: str) -> Target:
 class Connection:
     """A phone's way to the ingress; opens itself when needed."""
 
-    def __init__(self, where: Target) -> None:
+    def __init__(self, where: Target, tls: ssl.SSLContext | None = None) -> None:
         self._where = where
+        self._tls = tls
         self._protocol: _Protocol | None = None
 
     async def ask(self, request: bytes, timeout: float) -> Answer:
@@ -78,8 +82,7 @@ class Connection:
 
     async def _open(self) -> "_Protocol":
         loop = asyncio.get_running_loop()
-        tls = ssl.create_default_context() if self._where.tls else None
-        _, protocol = await loop.create_connection(_Protocol, self._where.host, self._where.port, ssl=tls)
+        _, protocol = await loop.create_connection(_Protocol, self._where.host, self._where.port, ssl=self._tls)
         return protocol
 
     def close(self) -> None:
@@ -108,7 +111,8 @@ class _Protocol(asyncio.Protocol):
     def close(self) -> None:
         self.closed = True
         if self._transport is not None:
-            self._transport.close()
+            # `close` would wait for the other side's end of TLS, and the loop may be gone before it comes.
+            self._transport.abort()
 
     # What asyncio calls.
 

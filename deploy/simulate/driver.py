@@ -13,6 +13,7 @@ from deploy.simulate.day import DAY_MS
 from deploy.simulate.ledger import Ledger
 from deploy.simulate.request import Request
 from deploy.simulate.tally import Tally, judge
+from deploy.simulate.trust import context
 
 _QUEUE: Final = 16  # requests waiting at one connection: enough to keep it busy, few enough to keep the day's order
 _LONGEST_WAIT: Final = 30.0  # s before a phone tries again, whatever Retry-After says
@@ -81,7 +82,7 @@ class Driver:
 
     async def _phones(self, queue: asyncio.Queue[Request | None]) -> None:
         """The phones of one connection, in order."""
-        connection = Connection(self._drive.target)
+        connection = Connection(self._drive.target, context(self._drive.target))
         try:
             while (request := await queue.get()) is not None:
                 await self._deliver(connection, request)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -71,9 +72,11 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(script: Callable[[bytes, int], bytes | None]) -> AsyncIterator[Server]:
+async def serving(
+    script: Callable[[bytes, int], bytes | None], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Server]:
     found = Server(script)
-    server = await asyncio.start_server(found.connected, "127.0.0.1", 0, limit=1 << 20)
+    server = await asyncio.start_server(found.connected, "127.0.0.1", 0, limit=1 << 20, ssl=tls)
     found.port = server.sockets[0].getsockname()[1]
     async with server:
         yield found
