@@ -78,6 +78,14 @@ class IngressCycle(RequestResponseCycle):
             self.on_response = _nothing  # uvicorn breaks this circle of references too
             self.protocol.tasks.discard(self.task)  # a callback of the task would cost a turn of the loop
 
+    async def receive(self) -> Any:
+        """As ASGI's `receive`; a body that is there as a whole is handed over at once."""
+        if self.more_body or self.disconnected or self.response_complete or not self.message_event.is_set():
+            return await super().receive()
+        self.message_event.clear()
+        body, self.body = self.body, bytearray()
+        return {"type": "http.request", "body": bytes(body), "more_body": False}
+
     async def send(self, message: Any) -> None:
         """As ASGI's `send`."""
         if message is ACCEPTED and self.keep_alive and not self.response_started and not self.flow.write_paused:
