@@ -19,7 +19,8 @@ EXAMPLES: Final = """\
 
   Where accounts are authenticated, a selector is bound to the first one that reports it; what comes under another one
   goes to the topic push-token.rejected (reason bound_to_other, with the selector). Without --to it is bound to
-  whichever account comes next, and that may be the former one. The compactor must be running."""
+  whichever account reports next, and that may be the former one; what was received before does not bind it. The
+  compactor must be running."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
