@@ -53,6 +53,7 @@ def command(
         "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true",
         "--sun-misc-unsafe-memory-access=allow",
+        "--enable-native-access=ALL-UNNAMED",
         f"-Dorg.apache.logging.log4j.level={level}",
         "-cp",
         str(jars / "*"),
