@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import time
 
 import msgspec
 import pytest
@@ -22,8 +23,9 @@ SELECTOR = "12869E0E6E553673C54F29105A0647204C416A2A:7C3A0D14"
 
 
 def by(account: str, token: str, **given: str) -> Report:
-    """What the account's phone reports."""
-    return replace(a_report(SELECTOR, calls=Pair(token, "app")), authenticated_username=account, **given)
+    """What the account's phone reports now."""
+    told = a_report(SELECTOR, calls=Pair(token, "app"))
+    return replace(told, authenticated_username=account, received_at=time.time_ns() // 1_000_000, **given)
 
 
 async def say(settings: Settings, *told: Report) -> None:
@@ -79,9 +81,12 @@ async def test_refused_released_taken(
     assert "bob-1" not in repr(bad)
     assert worker.metrics()["pushtokens_compactor_bound_refused_total"] == 2
 
+    on_its_way = by("ann", "ann-1")
     assert await command(worker, capsys) == (0, "applied: released\n")
     assert known(worker) == ("ann-1", None)
     assert "bound to    -\n" in looked_up(worker, capsys)
+    await say(settings, on_its_way)
+    assert known(worker)[1] is None
     await say(settings, by("bob", "bob-2"), by("ann", "ann-1"))
     assert known(worker) == ("bob-2", "bob")
     assert "bound to    bob\n" in looked_up(worker, capsys)
