@@ -13,6 +13,7 @@ from ingest.producer_keeper import ProducerKeeper, make_producer
 from ingest.record import Message
 from ingest.refusal import BusyError
 from schemas.partition import partition_of
+from schemas.partitions import partitions_of
 from schemas.settings import Settings
 from schemas.topics import topics
 
@@ -33,6 +34,8 @@ class KafkaSink:
             Lane(topic, partition, self._keeper, self._ingest.stuck_after, self._leave)
             for partition in range(settings.partition_count)
         ]
+        self._fresh: list[Entry] = []  # not sorted into lanes yet
+        self._stuck = False  # some lane was when last looked
         self._count = 0
         self._bytes = 0
         self._empty = asyncio.Event()
@@ -55,8 +58,7 @@ class KafkaSink:
 
     def publish(self, message: Message) -> Awaitable[None]:
         """As `ReportSink.publish`."""
-        lane = self._lanes[partition_of(message.key, len(self._lanes))]
-        if self._closing or not self._keeper.present or lane.stuck:
+        if self._closing or not self._keeper.present or (self._stuck and self._lane(message).stuck):
             raise BusyError(503, "Kafka does not confirm reports now", cause="kafka_away")
         size = len(message.key) + len(message.value) + _OVERHEAD
         if self._count >= self._ingest.max_in_flight or self._bytes + size > self._ingest.max_in_flight_bytes:
@@ -66,7 +68,7 @@ class KafkaSink:
         self._empty.clear()
         self._bytes += size
         self._work.set()
-        lane.add(Entry(message, size, self._loop.time() + self._ingest.confirm_timeout, done))
+        self._fresh.append(Entry(message, size, self._loop.time() + self._ingest.confirm_timeout, done))
         return done
 
     def trouble(self) -> str | None:
@@ -89,6 +91,7 @@ class KafkaSink:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._sort()
         for lane in self._lanes:
             lane.expire(math.inf)
         await self._keeper.close(max(deadline - self._loop.time(), 3.0))
@@ -98,6 +101,16 @@ class KafkaSink:
         self._bytes -= entry.size
         if not self._count:
             self._empty.set()
+
+    def _lane(self, message: Message) -> Lane:
+        return self._lanes[partition_of(message.key, len(self._lanes))]
+
+    def _sort(self) -> None:
+        """Put what has come into its lanes: all at once, since a key's partition alone costs thrice as much."""
+        fresh, self._fresh = self._fresh, []
+        numbers = partitions_of([entry.message.key for entry in fresh], len(self._lanes))
+        for entry, number in zip(fresh, numbers, strict=True):
+            self._lanes[number].add(entry)
 
     async def _pump(self) -> None:
         """Begin batches in rounds: all partitions that have something begin together.
@@ -111,6 +124,7 @@ class KafkaSink:
             held = await self._keeper.get()
             self._work.clear()
             self._landed.clear()
+            self._sort()
             for lane in self._lanes:
                 if lane.waiting:
                     task = lane.begin(held)
@@ -120,7 +134,7 @@ class KafkaSink:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_ROUND_SECONDS):
                         await self._landed.wait()
-            if any(lane.waiting for lane in self._lanes):
+            if self._fresh or any(lane.waiting for lane in self._lanes):
                 self._work.set()
 
     def _over(self, task: "asyncio.Task[None]") -> None:
@@ -132,9 +146,11 @@ class KafkaSink:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             now = self._loop.time()
+            self._sort()
             for lane in self._lanes:
                 lane.expire(now)
                 if lane.unled:
                     self._keeper.refresh()
+            self._stuck = any(lane.stuck for lane in self._lanes)
             if any(lane.waiting for lane in self._lanes):  # its leader may be back
                 self._work.set()

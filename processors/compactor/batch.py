@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from processors.compactor.merge import merge
-from processors.compactor.partitions import partitions_of
 from processors.compactor.reading import WRONG_PARTITION, Log, Read, reject, reject_bound
 from processors.compactor.rules import REFUSED, Rules, State
+from schemas.partitions import partitions_of
 from schemas.records import Change, Rejected, Source
 
 Move = tuple[State, State]

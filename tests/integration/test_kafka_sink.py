@@ -23,6 +23,7 @@ from ingest.kafka_sink import KafkaSink
 from ingest.producer_keeper import make_producer
 from ingest.refusal import BusyError
 from ingest.reject_sink import RejectSink, make_reject_producer
+from schemas.partition import partition_of
 from schemas.settings import Settings
 from tests.conftest import SettingsFor
 from tests.ingress import records
@@ -147,6 +148,44 @@ async def test_a_message_that_times_out_before_it_is_sent_is_never_sent(settings
     assert keys == [b"S1", b"S4"]
     assert len(delayed) == 1
     assert late("confirmed") - landed_before == 1  # the first: answered 503, in the topic all the same
+
+
+async def test_a_partition_that_does_not_confirm_refuses_at_once_and_the_others_do_not(
+    settings_for: SettingsFor,
+) -> None:
+    settings = settings_for(partitions=2, ingest={"confirm_timeout": 0.3, "stuck_after": 30.0})
+    await init_topics(settings)
+    held = asyncio.Event()
+    each = [[message(at) for at in range(50) if partition_of(message(at).key, 2) == number] for number in range(2)]
+
+    def slow_in_one(given: Settings) -> AIOKafkaProducer:
+        producer = make_producer(given)
+        send = producer.send_batch
+
+        async def send_batch(batch: Any, topic: str, *, partition: int) -> Any:
+            if partition == 0:
+                await held.wait()
+            return await send(batch, topic, partition=partition)
+
+        producer.send_batch = send_batch
+        return producer
+
+    sink = KafkaSink(settings, slow_in_one)
+    await until_async(lambda: _well(sink), "the sink has a producer")
+    with pytest.raises(BusyError):
+        await sink.publish(each[0][0])
+    with pytest.raises(BusyError):
+        sink.publish(each[0][1])
+    await asyncio.gather(*(sink.publish(one) for one in each[1]))
+    held.set()
+    await until_async(lambda: _well(sink), "the batch has landed")
+    await asyncio.gather(*(sink.publish(one) for one in each[0][2:]))
+    keys = [(found.partition, found.key) for found in await records(settings, "reports")]
+    await sink.close(5.0)
+    sent = [(0, one.key) for one in each[0] if one is not each[0][1]] + [(1, one.key) for one in each[1]]
+    assert sorted(keys) == sorted(sent)
+    for number in range(2):  # in the order in which they came
+        assert [key for at, key in keys if at == number] == [key for at, key in sent if at == number]
 
 
 def late(end: str) -> float:

@@ -1,7 +1,8 @@
 """Kafka's partition of many keys at once.
 
-`schemas.partition` takes 3.6 µs a key, as much as merging a new report. Here one big integer holds a 32-bit word of
-every key in a 64-bit lane of its own, so that each step of murmur2 is one operation for all keys of a length: 0.6 µs.
+`schemas.partition` takes 2.7 µs a key, nearly as much as merging a new report. Here one big integer holds a 32-bit word
+of every key in a 64-bit lane of its own, so that each step of murmur2 is one operation for all keys of a length: 0.6 µs
+a key where there are 200, 0.8 where there are 60.
 """
 
 from collections import defaultdict
@@ -12,7 +13,7 @@ from schemas.partition import partition_of
 
 _M: Final = 0x5BD1E995
 _SEED: Final = 0x9747B28C
-_FEW: Final = 8  # from how many keys of a length the lanes pay
+_FEW: Final = 10  # from how many keys of a length the lanes pay
 
 
 def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:

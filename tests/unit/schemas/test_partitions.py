@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.compactor.partitions import partitions_of
 from schemas.partition import partition_of
+from schemas.partitions import partitions_of
 
 
 @given(st.lists(st.binary(max_size=70), max_size=60), st.integers(1, 64))
