@@ -8,7 +8,7 @@ import string
 import unicodedata
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.fill import Encoding, fill, form_encoded, json_escaped, percent_encoded, raw
@@ -68,7 +68,12 @@ CHOSEN = st.fixed_dictionaries(
 )
 
 
+# A token that reads like a word of the log.
+SAID = dict.fromkeys(NAMES, "App-1_b.c") | {"selector": f"{'6A' * 20}:1", "pushToken": "request_id"}
+
+
 @fuzz("filled in by an app", 1600, 7500)
+@example(chosen=SAID, wild="\x12\xcd\x01", url=percent_encoded)
 @given(chosen=CHOSEN, wild=st.one_of(st.none(), WILD), url=ENCODINGS)
 def test_what_was_sent_is_recorded(
     asking: Asking, tried: Tried, chosen: dict[str, str], wild: str | None, url: Encoding
