@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from tests.compaction import Worker, differences, last_values, read_all, wait_ap
 from tests.engines import run_command
 from tests.integration.compactor.conftest import SettingsWithTopics, StartWorker
 from tests.integration.compactor.test_worker import a_report
+from tests.poll import until
 
 SELECTOR = "12869E0E6E553673C54F29105A0647204C416A2A:7C3A0D14"
 
@@ -61,8 +63,14 @@ def looked_up(worker: Worker, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def known(worker: Worker) -> tuple[str | None, str | None]:
-    """The calls token and the account that it is bound to, by the lookup."""
-    found = worker.get(f"/v1/selectors/{SELECTOR}").json()
+    """The calls token and the account that it is bound to, by the lookup, once the table holds all that was fetched:
+    Kafka shows a batch's offset as committed a moment before the batch is in the table."""
+
+    def ask() -> dict[str, Any] | None:
+        found: dict[str, Any] = worker.get(f"/v1/selectors/{SELECTOR}").json()
+        return found if found["as_of"]["lag"] == 0 else None
+
+    found = until(ask, "the table has caught up")
     return found["calls"]["token"], found.get("bound_to")
 
 
