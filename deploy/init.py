@@ -23,11 +23,15 @@ _CLICKHOUSE_SECONDS: Final = 300.0  # a migration may rewrite parts
 
 
 class InitError(RuntimeError):
-    """Something is not as it must be; the text says what to do. `passing`: the same may succeed later."""
+    """Something is not as it must be; the text says what to do. `passing`: the same may succeed later.
+
+    `steps`: what the half of a plan that could be made came to.
+    """
 
     def __init__(self, text: str, *, passing: bool) -> None:
         super().__init__(text)
         self.passing = passing
+        self.steps: list[Step] = []
 
 
 async def init(settings: Settings) -> None:
@@ -50,10 +54,20 @@ async def plan(settings: Settings, *, change: bool = False) -> list[Step]:
         change: as of `plan_topics`.
 
     Raises:
-        InitError: an engine does not answer.
+        InitError: an engine does not answer; `steps` are those of the other one.
     """
-    about_topics = await _with_kafka(settings, lambda: look_at_topics(settings, change=change))
-    return about_topics + await _with_clickhouse(settings, lambda: look_at_schema(settings))
+    halves = await asyncio.gather(
+        _with_kafka(settings, lambda: look_at_topics(settings, change=change)),
+        _with_clickhouse(settings, lambda: look_at_schema(settings)),
+        return_exceptions=True,
+    )
+    steps = [step for half in halves if not isinstance(half, BaseException) for step in half]
+    for half in halves:
+        if isinstance(half, InitError):
+            half.steps = steps
+        if isinstance(half, BaseException):
+            raise half
+    return steps
 
 
 async def change_configs(settings: Settings) -> None:

@@ -53,6 +53,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             _patiently(lambda: change_configs(settings), end)
         _patiently(lambda: init(settings), end)
     except InitError as error:
+        if arguments.dry_run and not arguments.json:
+            _show(error.steps)
+            sys.stdout.flush()
         print(f"pushtokens init: {error}", file=sys.stderr)
         return 1
     _show([step for step in steps if step.verdict in ("change", "differs")])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from deploy.cli.main import main
 from deploy.plan import DIFFERENT, OK, TO_DO, Step, changes, code_of, less_safe, plan_topics, problems
 from deploy.topic_configs import FoundTopic
 from schemas.topics import TopicSpec
@@ -91,3 +92,26 @@ def test_what_a_topic_of_one_machine_lacks_in_a_cluster_is_told() -> None:
         "reports/min.insync.replicas: 1, the settings say 2: `pushtokens init --change-configs`"
     )
     assert less_safe(plan_topics([spec], {"reports": FoundTopic(4, 3, spec.config | {"retention.ms": "10"})})) == []
+
+
+@pytest.mark.parametrize("away", ["topics", "schema"])
+def test_a_plan_shows_the_half_that_could_be_made(
+    away: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object, **__: object) -> list[Step]:
+        raise OSError("nobody there")
+
+    async def topics_made(*_: object, **__: object) -> list[Step]:
+        return refused() if away == "topics" else [Step("topic", "reports", "create", "as defined")]
+
+    async def why(*_: object) -> str:
+        return "Kafka does not answer"
+
+    step = Step("schema", "push_tokens", "ok", "up to date")
+    monkeypatch.setattr("deploy.init.look_at_topics", topics_made)
+    monkeypatch.setattr("deploy.init.look_at_schema", refused if away == "schema" else lambda _: [step])
+    monkeypatch.setattr("deploy.init.why_not", why)
+    assert main(["init", "--dry-run"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out.split(":")[0] == ("create   topic reports" if away == "schema" else "ok       schema push_tokens")
+    assert "does not answer" in shown.err
