@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -69,7 +70,9 @@ class Pipeline:
 
     async def watch(self) -> None:
         """Sample until cancelled."""
-        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client:
+        # The system's authorities, or those of SSL_CERT_FILE; httpx itself would take a list of its own.
+        trusted = ssl.create_default_context()
+        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, verify=trusted) as client:
             while True:
                 self.add(await self._sample(client))
                 await asyncio.sleep(INTERVAL)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from deploy.cli.main import COMMANDS, _parser
+from deploy.dashboard.addresses import addresses
 from deploy.local.kafka_tools import TOOLS
 from deploy.local.services import targets
 from schemas.settings import Settings
@@ -38,7 +39,7 @@ def written(tmp_path: Path) -> Path:
 
 def pairs(*files: Path) -> dict[str, str]:
     lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    return dict(line.split("=", 1) for line in lines)
+    return dict(line.split("=", 1) for line in lines if not line.startswith("SSL_CERT_FILE="))
 
 
 def second(cluster: Path) -> Settings:
@@ -71,6 +72,13 @@ def test_the_roles_read_its_settings(written: Path) -> None:
     assert first.embedded_clickhouse and not second(written).embedded_clickhouse
     assert second(written).clickhouse_url == first.clickhouse_url
     assert second(written).data_dir != first.data_dir
+    workers = {role: set(urls) for role, urls in addresses(first).items()}
+    for one in (first, second(written)):
+        for each in targets(one):
+            if each.name in workers:
+                there = f"https://localhost:{each.port}" if each.tls else f"http://127.0.0.1:{each.port}"
+                workers[each.name].remove(there)
+    assert workers == {"ingest": set(), "compact": set(), "sink": set()}, "the dashboard is told of all"
 
 
 def test_the_brokers_listen_where_the_others_look(written: Path) -> None:
