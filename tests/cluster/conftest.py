@@ -7,7 +7,13 @@ from collections.abc import Callable
 import pytest
 
 # The long form alone (`make soak`): an hour of it.
-LONG = ["test_cluster_cut.py", "test_cluster_few.py", "test_cluster_workers.py", "test_growing.py"]
+LONG = [
+    "test_clickhouse_distributed.py",
+    "test_cluster_cut.py",
+    "test_cluster_few.py",
+    "test_cluster_workers.py",
+    "test_growing.py",
+]
 collect_ignore = [] if os.environ.get("SOAK") else LONG
 
 
