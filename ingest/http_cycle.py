@@ -82,6 +82,8 @@ class IngressCycle(RequestResponseCycle):
         """As ASGI's `receive`; a body that is there as a whole is handed over at once."""
         if self.more_body or self.disconnected or self.response_complete or not self.message_event.is_set():
             return await super().receive()
+        if self.waiting_for_100_continue:  # its client is told to go on, though its body is there
+            return await super().receive()
         self.message_event.clear()
         body, self.body = self.body, bytearray()
         return {"type": "http.request", "body": bytes(body), "more_body": False}
