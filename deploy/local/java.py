@@ -28,16 +28,25 @@ def java_version(timeout: float) -> str:
 
 def command(jars: Path, directory: Path, heap_mb: int) -> list[str]:
     """The argument list up to the main class, for a broker (or its tool) that lives in `directory`."""
+    return kafka_command(
+        jars,
+        heap_mb,
+        f"-Xms{min(256, heap_mb)}m",
+        f"-Djava.io.tmpdir={directory / 'tmp'}",  # native libraries are unpacked there, not left in /tmp
+        f"-Dlog4j2.configurationFile={directory / 'log4j2.properties'}",
+    )
+
+
+def kafka_command(jars: Path, heap_mb: int, *options: str) -> list[str]:
+    """The argument list up to the main class, for whatever of Kafka's is run; `options` are further ones of Java."""
     return [
         str(java()),
-        f"-Xms{min(256, heap_mb)}m",
         f"-Xmx{heap_mb}m",
         "-XX:+UseSerialGC",  # two cores and a small heap: the parallel collectors' threads only get in the way
         "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true",
         "--sun-misc-unsafe-memory-access=allow",  # how Kafka 4.4 unmaps index files; Java 25 warns
-        f"-Djava.io.tmpdir={directory / 'tmp'}",  # native libraries are unpacked there, not left in /tmp
-        f"-Dlog4j2.configurationFile={directory / 'log4j2.properties'}",
+        *options,
         "-cp",
         os.fspath(jars / "*"),
     ]

@@ -39,24 +39,12 @@ def command(
         JarsError: the jars are not to be had.
         ModuleNotFoundError: the extra `local` is not installed.
     """
-    program = str(java.java())
+    java.java()  # before anything is fetched
     jars = jars_dir(settings.local.cache_dir)
     ensure(jars, progress)
     server = tool == "server"
     heap = settings.local.kafka_heap_mb if server else _TOOL_HEAP_MB
     # Log4j's own default writes to standard output: a server's warnings belong there, a tool's only hide its answer.
     level = "WARN" if server else "OFF"
-    return [
-        program,
-        f"-Xmx{heap}m",
-        "-XX:+UseSerialGC",
-        "-XX:+ExitOnOutOfMemoryError",
-        "-Djava.awt.headless=true",
-        "--sun-misc-unsafe-memory-access=allow",
-        "--enable-native-access=ALL-UNNAMED",
-        f"-Dorg.apache.logging.log4j.level={level}",
-        "-cp",
-        str(jars / "*"),
-        TOOLS[tool],
-        *arguments,
-    ]
+    options = ("--enable-native-access=ALL-UNNAMED", f"-Dorg.apache.logging.log4j.level={level}")
+    return [*java.kafka_command(jars, heap, *options), TOOLS[tool], *arguments]
