@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from deploy.plan import Step, changes, plan_topics, problems
+from deploy.plan import Step, changes, plan_topics
 from deploy.topic_configs import change_configs, read_found
 from schemas.kafka_client import client_options
 from schemas.settings import Settings
@@ -41,11 +41,6 @@ async def set_up_topics(settings: Settings) -> list[str]:
     if refused:
         raise TopicError("\n".join(refused))
     return created
-
-
-async def check_topics(settings: Settings) -> list[str]:
-    """What is wrong with the topics now (texts, empty: nothing). Changes nothing; raises KafkaError as above."""
-    return problems(await look_at_topics(settings))
 
 
 async def look_at_topics(settings: Settings, *, change: bool = False) -> list[Step]:

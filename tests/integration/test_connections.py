@@ -18,7 +18,8 @@ import pytest
 from deploy.cli.main import load
 from deploy.init import InitError, init_schema, init_topics
 from deploy.local.process import Process
-from deploy.topic_setup import check_topics, set_up_topics
+from deploy.plan import problems
+from deploy.topic_setup import look_at_topics, set_up_topics
 from processors.clickhouse import AsyncClickHouse, ClickHouse, RefusedError
 from schemas.settings import Settings
 from tests.conftest import SettingsFor
@@ -181,7 +182,7 @@ def test_certificates_are_logins_too(
 def test_the_other_mechanisms(settings_for: SettingsFor, secure: SecureKafka, mechanism: str) -> None:
     settings = settings_for(kafka=secure.sasl(mechanism))
     asyncio.run(set_up_topics(settings))
-    assert asyncio.run(check_topics(settings)) == []
+    assert problems(asyncio.run(look_at_topics(settings))) == []
 
 
 def test_a_wrong_password_is_said_by_every_role_without_it(

@@ -11,8 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.cli import init as cli
 from deploy.init import InitError, init, init_topics
 from deploy.local.ports import free_port
+from deploy.plan import problems
 from deploy.topic_configs import change_configs, read_configs
-from deploy.topic_setup import admin_of, check_topics, set_up_topics
+from deploy.topic_setup import admin_of, look_at_topics, set_up_topics
 from processors.migrations import pending
 from schemas.kafka_client import client_options
 from schemas.settings import Settings
@@ -39,11 +40,11 @@ async def create(settings: Settings, name: str, partitions: int, config: dict[st
 
 async def test_topics_are_created_as_defined_and_once(settings_for: SettingsFor) -> None:
     settings = settings_for(partitions=3)
-    before = await check_topics(settings)
+    before = problems(await look_at_topics(settings))
     assert len(before) == len(topics(settings).all())
     assert await set_up_topics(settings) == [spec.name for spec in topics(settings).all()]
     assert await set_up_topics(settings) == []
-    assert await check_topics(settings) == []
+    assert problems(await look_at_topics(settings)) == []
 
 
 async def test_several_at_once_all_succeed(settings_for: SettingsFor) -> None:
@@ -94,7 +95,7 @@ def test_the_command_does_both_halves_and_may_be_repeated(settings_for: Settings
         done = run_command(settings, "init", "--wait", "5")
         assert done.returncode == 0, done.stderr
         assert settings.clickhouse.database in done.stdout
-    assert asyncio.run(check_topics(settings)) == []
+    assert problems(asyncio.run(look_at_topics(settings))) == []
     assert pending(settings) == []
 
 
@@ -117,7 +118,7 @@ def test_a_dry_run_says_what_is_there_and_changes_nothing(
 
     code, before = dry()
     assert (code, set(before.values())) == (4, {"create"})
-    assert len(asyncio.run(check_topics(settings))) == len(topics(settings).all())
+    assert len(problems(asyncio.run(look_at_topics(settings)))) == len(topics(settings).all())
     assert pending(settings) != []
     assert command(settings) == 0
     capsys.readouterr()
