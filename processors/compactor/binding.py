@@ -32,8 +32,13 @@ def bound_after(held: Account, report: Report, state: State) -> Account | None:
         return held
     if held is not UNSET:
         return None
-    released = UNSET if state is None else state.released_at
+    released = released_after(state, held)
     return told if released is UNSET or report.received_at >= released else held
+
+
+def released_after(state: State, bound: Account) -> int | UnsetType:
+    """When `state` was released (ms), to be remembered until it is bound again; UNSET: never, or `bound` binds it."""
+    return UNSET if state is None or bound is not UNSET else state.released_at
 
 
 def bound_removed(held: Account, bound: Account, report: Report, reason: str | None) -> Account:

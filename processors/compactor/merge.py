@@ -2,7 +2,7 @@
 
 from msgspec import UNSET, UnsetType
 
-from processors.compactor.binding import RELEASE, Account, bound_after, release
+from processors.compactor.binding import RELEASE, Account, bound_after, release, released_after
 from processors.compactor.removal import remove
 from processors.compactor.rules import CHANGED, IGNORED, LATE, REFUSED, REPLAYED, UNCHANGED, Outcome, Rules, State
 from processors.compactor.slots import STALE, account_change, next_slot, slot_change
@@ -85,7 +85,7 @@ def _touch(state: Latest, at: int, source: Source, rules: Rules, bound: Account)
         calls_removed_at=state.calls_removed_at,
         other_removed_at=state.other_removed_at,
         bound_to=bound,
-        released_at=state.released_at if bound is UNSET else UNSET,
+        released_at=released_after(state, bound),
     )
     return Outcome(seen, (), CHANGED)
 
@@ -115,7 +115,7 @@ def _register(state: Removed | None, report: Report, source: Source, late: bool,
         calls_removed_at=_remembered(calls, calls_gone),
         other_removed_at=_remembered(other, other_gone),
         bound_to=bound,
-        released_at=UNSET if state is None or bound is not UNSET else state.released_at,
+        released_at=released_after(state, bound),
     )
     return Outcome(latest, tuple(changes), CHANGED)
 
@@ -153,7 +153,7 @@ def _update(state: Latest, report: Report, source: Source, late: bool, bound: Ac
         calls_removed_at=_remembered(calls, calls_gone),
         other_removed_at=_remembered(other, other_gone),
         bound_to=bound,
-        released_at=state.released_at if bound is UNSET else UNSET,
+        released_at=released_after(state, bound),
     )
     return Outcome(latest, tuple(changes), CHANGED)
 

@@ -2,7 +2,7 @@
 
 from msgspec import UNSET, UnsetType
 
-from processors.compactor.binding import Account, bound_removed
+from processors.compactor.binding import Account, bound_removed, released_after
 from processors.compactor.rules import CHANGED, LATE, UNCHANGED, Outcome, State
 from processors.compactor.slots import REMOVED, slot_change
 from schemas.records import Change, Latest, Pair, Removed, Report, Slot, Source
@@ -64,7 +64,7 @@ def _remove_slots(state: Latest, report: Report, source: Source, late: bool, bou
         calls_removed_at=calls_at,
         other_removed_at=other_at,
         bound_to=bound,
-        released_at=state.released_at if bound is UNSET else UNSET,
+        released_at=released_after(state, bound),
     )
     return Outcome(latest, tuple(changes), CHANGED)
 
@@ -101,5 +101,5 @@ def _removed(
         reason=reason or None,
         source=source,
         bound_to=bound,
-        released_at=UNSET if before is None or bound is not UNSET else before.released_at,
+        released_at=released_after(before, bound),
     )
