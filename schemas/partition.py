@@ -8,8 +8,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-_M: Final = 0x5BD1E995
-_SEED: Final = 0x9747B28C
+M: Final = 0x5BD1E995
+SEED: Final = 0x9747B28C
 _MASK: Final = 0xFFFFFFFF
 
 
@@ -23,14 +23,14 @@ def murmur2(key: bytes) -> int:
     words = length >> 2
     low, high, split = _lanes(words)
     number = int.from_bytes(key[: words << 2], "little")
-    even, odd = (number & low) * _M & low, (number >> 32 & low) * _M & low
-    even, odd = (even ^ even >> 24 & high) * _M & low, (odd ^ odd >> 24 & high) * _M & low
-    h = _SEED ^ length
+    even, odd = (number & low) * M & low, (number >> 32 & low) * M & low
+    even, odd = (even ^ even >> 24 & high) * M & low, (odd ^ odd >> 24 & high) * M & low
+    h = SEED ^ length
     for k in split((even | odd << 32).to_bytes(words << 2, "little")):
-        h = (h * _M ^ k) & _MASK
+        h = (h * M ^ k) & _MASK
     if tail := key[words << 2 :]:
-        h = (h ^ int.from_bytes(tail, "little")) * _M & _MASK
-    h = (h ^ h >> 13) * _M & _MASK
+        h = (h ^ int.from_bytes(tail, "little")) * M & _MASK
+    h = (h ^ h >> 13) * M & _MASK
     return h ^ h >> 15
 
 

@@ -9,10 +9,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.partition import partition_of
+from schemas.partition import SEED, M, partition_of
 
-_M: Final = 0x5BD1E995
-_SEED: Final = 0x9747B28C
 _FEW: Final = 10  # from how many keys of a length the lanes pay
 
 
@@ -39,15 +37,15 @@ def _murmur2(keys: list[bytes], length: int) -> Sequence[int]:
     ones = int.from_bytes(b"\x01\0\0\0\0\0\0\0" * count, "little")
     mask = ones * 0xFFFFFFFF
     low8 = ones * 0xFF
-    h = ones * (_SEED ^ length)
+    h = ones * (SEED ^ length)
     for start in range(0, length & ~3, 4):
-        k = (_lanes(data, start, 4, length, count) * _M) & mask
+        k = (_lanes(data, start, 4, length, count) * M) & mask
         k ^= (k >> 24) & low8
-        h = ((h * _M) & mask) ^ ((k * _M) & mask)
+        h = ((h * M) & mask) ^ ((k * M) & mask)
     if tail := length & 3:
-        h = ((h ^ _lanes(data, length - tail, tail, length, count)) * _M) & mask
+        h = ((h ^ _lanes(data, length - tail, tail, length, count)) * M) & mask
     h ^= (h >> 13) & (ones * 0x7FFFF)
-    h = (h * _M) & mask
+    h = (h * M) & mask
     h ^= (h >> 15) & (ones * 0x1FFFF)
     return memoryview(h.to_bytes(8 * count, "little")).cast("Q") if _LITTLE else _words(h, count)
 
