@@ -3,7 +3,6 @@
 import contextlib
 import os
 import time
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from msgspec import Struct
 from benchmarks.compaction.broker import Broker
 from benchmarks.compaction.contender import Contender
 from benchmarks.compaction.spec import Spec
+from deploy.local import probe
 from deploy.local.process import Process
 
 POLL: Final = 0.03  # seconds between two looks at the committed offsets; the error of a run's length
@@ -91,14 +91,9 @@ def open_gate(broker: Broker, specs: Sequence[Spec], deadline: float = 60.0) -> 
 
 def _taken_up(port: int) -> int:
     """How many partitions the process at a lookup port has taken up; it says so once a second."""
-    with (
-        contextlib.suppress(OSError),
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5.0) as answer,
-    ):
-        for line in answer.read().decode().splitlines():
-            if line.startswith("pushtokens_compactor_partitions_ready "):
-                return int(float(line.rpartition(" ")[2]))
-    return 0
+    answer = probe.get(probe.Target("compact", "127.0.0.1", port), "/metrics")
+    samples = probe.parse(answer[1]) if answer is not None else []
+    return int(sum(value for name, _, value in samples if name == "pushtokens_compactor_partitions_ready"))
 
 
 def _watch(
