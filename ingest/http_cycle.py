@@ -80,9 +80,9 @@ class IngressCycle(RequestResponseCycle):
 
     async def receive(self) -> Any:
         """As ASGI's `receive`; a body that is there as a whole is handed over at once."""
-        if self.more_body or self.disconnected or self.response_complete or not self.message_event.is_set():
-            return await super().receive()
-        if self.waiting_for_100_continue:  # its client is told to go on, though its body is there
+        there = self.message_event.is_set() and not self.more_body
+        # A client that waits for 100 Continue is told to go on, though its body is there.
+        if not there or self.disconnected or self.response_complete or self.waiting_for_100_continue:
             return await super().receive()
         self.message_event.clear()
         body, self.body = self.body, bytearray()
